@@ -1,0 +1,43 @@
+# Two commands for a new user: make demo, make test. Both make .venv and install what they need; run again, they start at once.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint types unit wheel model clean
+
+demo: .venv/installed
+	@echo "--- data/example.txt, filtered:" && $(BIN)/consent-detector filter data/example.txt
+	@echo "--- every paragraph with its probability:" && $(BIN)/consent-detector score data/example.txt
+
+test: lint types unit wheel
+
+lint: .venv/tested
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/tested
+	$(BIN)/mypy
+
+unit: .venv/tested
+	$(BIN)/python -m pytest
+
+# the wheel, installed alone in an empty environment, filters a document
+wheel: .venv/tested
+	$(BIN)/python tests/check_wheel.py
+
+# the shipped model; PAGES are the prepared files of labelled public pages (data/README.md)
+PAGES ?= ../shared/pages/pages.jsonl.gz ../shared/pages/wcxb.jsonl.gz
+model: .venv/installed
+	$(BIN)/consent-training fit --pages $(PAGES) -o detector/model/consent.joblib --jobs 2
+
+.venv/installed: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+.venv/tested: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@ .venv/installed
+
+clean:
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,124 @@
+"""What the neighbours of a paragraph say: the features of the context stage.
+
+Consent text comes in runs, and its buttons ("OK", "Learn more") mean nothing alone. Each feature is one number for a paragraph, made of
+its own log-odds and length and those of the paragraphs around it; blank lines are no neighbours. All are made so that a document gets the
+same bits alone and in any batch: sums over windows run over integers, and nothing is a matrix product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Column = NDArray[np.floating]
+
+LIMIT: Final = 12.0
+"""Log-odds are cut at this value: beyond it they say nothing more."""
+OUTSIDE: Final = -6.0
+"""Log-odds of a neighbour that doesn't exist, before the first and after the last paragraph: those of a clear article paragraph."""
+DOUBTFUL: Final = -3.0
+"""From here on (probability .05) a paragraph is suspect; a hinge at this value lets the slope change there."""
+WINDOWS: Final = (1, 2, 4, 8, 24)
+"""Numbers of paragraphs over which the neighbours' probabilities are averaged, upwards and downwards."""
+NEAREST: Final = (1, 2, 3)
+"""Distances at which a neighbour's own log-odds are a feature."""
+PEAK: Final = 4
+"""The largest probability is taken over this many neighbours on each side."""
+SHORT: Final = 4.0
+"""Number of words at which a paragraph counts as half short."""
+ONE: Final = 1 << 20
+"""Probabilities are summed as integers, this many to one, so that a sum doesn't depend on what stands before it in the batch."""
+
+FEATURES: Final = (
+    *("own", "own_above_0", "own_above_doubt", "refined", "refined_above_0", "refined_above_doubt"),
+    *("length", "short", "own_by_length"),
+    *(f"{what}_{way}{k}" for k in NEAREST for way in ("up", "down") for what in ("at",)),
+    *("above_0_up1", "above_0_down1", "length_up1", "length_down1"),
+    *(f"{what}_{w}" for w in WINDOWS for what in ("mean_up", "mean_down", "both_sides", "short_by_mean", "own_by_mean")),
+    *("peak_up", "peak_down", "peak_both", "own_by_peak_up", "own_by_peak_down"),
+    *("sum_of_others", "share_of_others", "n_paragraphs", "n_before", "n_after", "sum_before", "sum_after"),
+)
+"""Names of the features, in the order in which `context_features` yields them."""
+
+
+def context_features(own: Column, refined: Column, n_tokens: NDArray[np.intp], bounds: NDArray[np.intp]) -> Iterator[Column]:
+    """Yield the features of each paragraph in its document, one column at a time.
+
+    Parameters
+    ----------
+    own : ndarray of float64, shape (n_paragraphs,)
+        Log-odds of the paragraph stage.
+    refined : ndarray of float64, shape (n_paragraphs,)
+        Best log-odds known so far: the same in the first pass, the first pass's result in the second.
+    n_tokens : ndarray of intp, shape (n_paragraphs,)
+    bounds : ndarray of intp, shape (n_documents + 1,)
+        Document i has the paragraphs ``bounds[i]:bounds[i + 1]``.
+
+    Yields
+    ------
+    ndarray of float64, shape (n_paragraphs,)
+        In the order of `FEATURES`.
+    """
+    n = len(own)
+    own, refined = np.clip(own, -LIMIT, LIMIT), np.clip(refined, -LIMIT, LIMIT)
+    count = np.diff(bounds)
+    first, last = np.repeat(bounds[:-1], count), np.repeat(bounds[1:], count)
+    here = np.arange(n)
+    length = np.log1p(n_tokens)
+    short = SHORT / (SHORT + n_tokens)
+    integers = np.rint(ONE / (1.0 + np.exp(-refined))).astype(np.int64)
+    probability = integers / ONE
+    sums = np.concatenate((np.zeros(1, np.int64), np.cumsum(integers)))
+
+    def at(values: Column, distance: int, otherwise: float) -> Column:
+        """Values of the neighbours at a distance, negative upwards."""
+        there = here + distance
+        return np.where((there >= first) & (there < last), values.take(there, mode="clip"), otherwise)
+
+    yield own
+    yield np.maximum(own, 0.0)
+    yield np.maximum(own - DOUBTFUL, 0.0)
+    yield refined
+    yield np.maximum(refined, 0.0)
+    yield np.maximum(refined - DOUBTFUL, 0.0)
+    yield length
+    yield short
+    yield own * length
+    nearest = {}
+    for k in NEAREST:
+        for distance in (-k, k):
+            nearest[distance] = at(refined, distance, OUTSIDE)
+            yield nearest[distance]
+    yield np.maximum(nearest[-1], 0.0)
+    yield np.maximum(nearest[1], 0.0)
+    yield at(length, -1, 0.0)
+    yield at(length, 1, 0.0)
+    for w in WINDOWS:
+        up = (sums[here] - sums[np.maximum(first, here - w)]) / (w * ONE)
+        down = (sums[np.minimum(last, here + w + 1)] - sums[here + 1]) / (w * ONE)
+        yield up
+        yield down
+        yield up * down
+        yield short * (up + down)
+        yield own * (up + down)
+    peak_up, peak_down = np.zeros(n), np.zeros(n)
+    for k in range(1, PEAK + 1):
+        np.maximum(peak_up, at(probability, -k, 0.0), out=peak_up)
+        np.maximum(peak_down, at(probability, k, 0.0), out=peak_down)
+    yield peak_up
+    yield peak_down
+    yield peak_up * peak_down
+    yield own * peak_up
+    yield own * peak_down
+    before, after = (sums[here] - sums[first]) / ONE, (sums[last] - sums[here + 1]) / ONE
+    size = (last - first).astype(np.float64)
+    yield np.log1p(before + after)
+    yield (before + after) / np.maximum(size - 1.0, 1.0)
+    yield np.log1p(size)
+    yield np.log1p(here - first)
+    yield np.log1p(last - 1 - here)
+    yield np.log1p(before)
+    yield np.log1p(after)

@@ -1,0 +1,93 @@
+r"""Cut a document into paragraphs with code-point offsets, and put the kept ones together again, without loss.
+
+A paragraph is one line with the blank lines that follow it, so that the spans of a document's paragraphs lie side by side and cover it.
+Only "\n" ends a line. Blank lines before the first text are a paragraph of their own, which is never removed.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def newline_offsets(text: str) -> NDArray[np.intp]:
+    r"""Code-point offsets of every "\\n" of a text.
+
+    Examples
+    --------
+    >>> newline_offsets("é\n\nb").tolist()
+    [1, 2]
+    """
+    if text.isascii():
+        return np.flatnonzero(np.frombuffer(text.encode("ascii"), np.uint8) == 0x0A)
+    return np.flatnonzero(np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.dtype("<u4")) == 0x0A)
+
+
+def paragraph_lines(blank: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Line with which each paragraph starts: the first line, and every line that is not blank.
+
+    Parameters
+    ----------
+    blank : ndarray of bool, shape (n_lines,)
+        Which lines of a document hold only white space.
+
+    Returns
+    -------
+    ndarray of intp, shape (n_paragraphs,)
+    """
+    starts = ~blank
+    starts[:1] = True
+    return np.flatnonzero(starts)
+
+
+def paragraph_offsets(text: str, blank: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    r"""Start and end of each paragraph of a document, in code points, end exclusive.
+
+    Parameters
+    ----------
+    text : str
+        The document.
+    blank : ndarray of bool, shape (n_lines,)
+        Which of its lines hold only white space; ``text.count("\n") + 1`` of them.
+
+    Returns
+    -------
+    start, end : ndarray of intp, shape (n_paragraphs,)
+        ``text[start[i]:end[i]]`` is paragraph i; ``end[i] == start[i + 1]``, so they cover the document. The empty document has none.
+
+    Examples
+    --------
+    >>> start, end = paragraph_offsets("Hello\n\nOK\n", np.array([False, True, False, True]))
+    >>> list(zip(start.tolist(), end.tolist()))
+    [(0, 7), (7, 10)]
+    """
+    if not text:
+        none = np.empty(0, np.intp)
+        return none, none
+    line_starts = np.append(0, newline_offsets(text) + 1)
+    start = line_starts[paragraph_lines(blank)]
+    return start, np.append(start[1:], len(text))
+
+
+def keep(text: str, start: NDArray[np.intp], end: NDArray[np.intp], removed: NDArray[np.bool_]) -> str:
+    r"""Text of the paragraphs that are not removed; the same string where none is.
+
+    Parameters
+    ----------
+    text : str
+        The document.
+    start, end : ndarray of intp, shape (n_paragraphs,)
+        Its paragraphs, side by side (`paragraph_offsets`).
+    removed : ndarray of bool, shape (n_paragraphs,)
+
+    Examples
+    --------
+    >>> keep("Hello\\n\\nOK\\n", np.array([0, 7]), np.array([7, 10]), np.array([False, True]))
+    'Hello\\n\\n'
+    """
+    if not removed.any():
+        return text
+    # runs of kept paragraphs are cut out as one slice each
+    change = np.flatnonzero(np.diff(removed, prepend=True, append=True))
+    first, last = change[0::2], change[1::2] - 1
+    return "".join([text[a:b] for a, b in zip(start[first].tolist(), end[last].tolist(), strict=True)])

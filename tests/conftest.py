@@ -1,0 +1,26 @@
+"""What several test files share."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from detector import Detector
+
+CASES = Path(__file__).parent / "cases"
+DATA = Path(__file__).parent.parent / "data"
+SHARED = Path(__file__).parent.parent.parent / "shared"
+
+
+def cases(name: str) -> list[dict[str, Any]]:
+    """Cases of a file, one JSON object a line."""
+    return [json.loads(line) for line in (CASES / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.fixture(scope="session")
+def detector() -> Detector:
+    """The shipped model."""
+    return Detector.load()

@@ -1,0 +1,206 @@
+"""`detector.persistence`: model files are data, and what is wrong with one is said."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pytest
+
+from detector import Detector, ModelError
+from detector.context import FEATURES
+from detector.model import Model
+from detector.persistence import SHIPPED, load_model, save_model
+
+BITS = 6
+
+
+def small_model() -> Model:
+    rng = np.random.default_rng(0)
+    n = 1 << BITS
+    return Model(
+        bits=BITS,
+        weights=rng.normal(size=n).astype(np.float32),
+        idf=rng.uniform(1, 5, n).astype(np.float32),
+        hot=rng.random(n) < 0.1,
+        bias=-1.5,
+        alone=(0.9, 0.1),
+        context=rng.normal(size=(2, len(FEATURES))),
+        context_bias=np.array([-2.0, -1.0]),
+        thresholds={"precision": 0.9, "balanced": 0.5, "recall": 0.1},
+        card={"name": "small", "nested": [{"a": 1.5}, "b"]},
+    )
+
+
+def record_of(path: Path) -> dict[str, Any]:
+    record: dict[str, Any] = joblib.load(path)
+    return record
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "small.joblib"
+    save_model(small_model(), path)
+    return path
+
+
+def test_a_model_comes_back_as_it_was_saved(path: Path) -> None:
+    model, loaded = small_model(), load_model(path)
+    for name in ("weights", "idf", "hot", "context", "context_bias"):
+        saved, read = getattr(model, name), getattr(loaded, name)
+        assert saved.dtype == read.dtype
+        assert np.array_equal(saved, read)
+    assert (loaded.bits, loaded.bias, loaded.alone) == (model.bits, model.bias, model.alone)
+    assert (loaded.thresholds, loaded.card) == (model.thresholds, model.card)
+
+
+def test_the_same_model_gives_the_same_bytes(path: Path, tmp_path: Path) -> None:
+    save_model(small_model(), tmp_path / "other.joblib")
+    assert (tmp_path / "other.joblib").read_bytes() == path.read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["other.joblib", "small.joblib"]
+
+
+def test_the_shipped_model_is_small() -> None:
+    assert SHIPPED.stat().st_size <= 5_000_000
+
+
+class Gadget:
+    """Runs a command when it is unpickled."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.marker),)
+
+
+GADGETS: dict[str, Callable[[Any], Any]] = {
+    "in a field": lambda gadget: {"format": "consent-text-detector", "card": gadget},
+    "as the whole file": lambda gadget: gadget,
+    "in an object array": lambda gadget: {"weights": np.array([gadget], dtype=object)},
+    "in a nested object array": lambda gadget: {"weights": np.array([np.array([gadget, 1], dtype=object), 1], dtype=object)},
+}
+
+
+@pytest.mark.parametrize("place", GADGETS)
+def test_nothing_that_a_file_names_is_run(place: str, tmp_path: Path) -> None:
+    marker, path = tmp_path / "ran", tmp_path / "hostile.joblib"
+    joblib.dump(GADGETS[place](Gadget(marker)), path, compress=("zlib", 3))
+    with pytest.raises(ModelError, match="is no usable model file"):
+        load_model(path)
+    assert not marker.exists()
+    joblib.load(path)  # the gadget works: joblib itself runs it
+    assert marker.exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["builtins.eval", "os.system", "numpy.load", "joblib.load", "numpy.core.multiarray._reconstruct", "functools.partial"]
+)
+def test_names_that_a_model_has_no_use_for_are_refused(name: str, tmp_path: Path) -> None:
+    module, _, attribute = name.rpartition(".")
+    path = tmp_path / "hostile.joblib"
+    path.write_bytes(zlib.compress(b"\x80\x04c" + f"{module}\n{attribute}\n".encode() + b"."))
+    with pytest.raises(ModelError, match=f"names {name}, which a model has no use for"):
+        load_model(path)
+
+
+def test_a_file_cut_anywhere_is_refused(path: Path, tmp_path: Path) -> None:
+    raw = path.read_bytes()
+    cut = tmp_path / "cut.joblib"
+    for share in range(100):
+        cut.write_bytes(raw[: len(raw) * share // 100])
+        with pytest.raises(ModelError, match="is no usable model file"):
+            load_model(cut)
+
+
+def test_an_array_larger_than_the_file_is_refused(path: Path, tmp_path: Path) -> None:
+    raw = zlib.decompress(path.read_bytes())
+    forged = raw.replace(pickle.dumps((1 << BITS,), 4)[11:-1], b"\x8a\x05\x00\x00\x00\x00\x10\x85", 1)
+    assert forged != raw
+    (tmp_path / "bomb.joblib").write_bytes(zlib.compress(forged))
+    with pytest.raises(ModelError):
+        load_model(tmp_path / "bomb.joblib")
+
+
+def nan_weights(record: dict[str, Any]) -> None:
+    record["weights"][3] = np.nan
+
+
+CHANGES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
+    "another format": (lambda r: r.update(format="other"), "does not say that it is a consent-text-detector model"),
+    "a newer version": (lambda r: r.update(version=99), "it has format version 99, this release reads 1"),
+    "short weights": (lambda r: r.update(weights=r["weights"][:-1]), r"'weights' is <f4 of shape \(63,\), expected <f4 of shape \(64,\)"),
+    "weights of another type": (lambda r: r.update(weights=r["weights"].astype("<f8")), "'weights' is <f8"),
+    "NaN weights": (nan_weights, "'weights' has values that are not finite"),
+    "weights that are no array": (lambda r: r.update(weights=[1.0]), "'weights' is list, expected an array"),
+    "no weights": (lambda r: r.pop("weights"), "'weights' is NoneType, expected an array"),
+    "negative IDF": (lambda r: r["idf"].__setitem__(0, -1), "'idf' has values that are not positive"),
+    "integer arrays": (lambda r: r.update(context_bias=np.zeros(2, np.int64)), "has an array of dtype|names the dtype"),
+    "infinite bias": (lambda r: r.update(bias=float("inf")), "'bias' is inf, expected a finite number"),
+    "bits of another size": (lambda r: r.update(bits=7), r"expected <f4 of shape \(128,\)"),
+    "huge bits": (lambda r: r.update(bits=60), "'bits' is 60, expected 1 to 24"),
+    "other context features": (lambda r: r.update(context_features=["own"]), "its context features are not those of this release"),
+    "a missing threshold": (lambda r: r["thresholds"].pop("recall"), "'thresholds' is .*, expected precision, balanced, recall"),
+    "a threshold above 1": (lambda r: r["thresholds"].update(recall=1.5), "threshold 'recall' is 1.5, expected 0 to 1"),
+    "a card that is a list": (lambda r: r.update(card=[]), "'card' is list, expected a dict"),
+    "one number in alone": (lambda r: r.update(alone=[1.0]), "'alone' is .*, expected two numbers"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_defect_is_refused_with_its_reason(change: str, path: Path) -> None:
+    alter, message = CHANGES[change]
+    record = record_of(path)
+    alter(record)
+    joblib.dump(record, path, compress=("zlib", 3), protocol=4)
+    with pytest.raises(ModelError, match=message):
+        load_model(path)
+
+
+@pytest.mark.parametrize("raw", [b"", b"hello", b"PK\x03\x04", zlib.compress(b""), zlib.compress(b"\x80\x04N."), zlib.compress(b"garbage" * 9)])
+def test_other_files_are_refused(raw: bytes, tmp_path: Path) -> None:
+    (tmp_path / "other.joblib").write_bytes(raw)
+    with pytest.raises(ModelError, match="Make one with `consent-training fit`"):
+        load_model(tmp_path / "other.joblib")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="absent"):
+        Detector.load(tmp_path / "absent.joblib")
+
+
+def test_a_failed_write_leaves_the_old_model(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = path.read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OSError, match="No space left"):
+        save_model(small_model(), path)
+    assert path.read_bytes() == before
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_importing_and_loading_opens_no_other_file_of_ours(tmp_path: Path) -> None:
+    # import does no work: no model is read before it is asked for
+    code = (
+        "import sys\nopened = []\n"
+        "sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == 'open' else None)\n"
+        "import detector\nprint([p for p in opened if p.endswith('.joblib')])\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_an_open_file_is_no_path() -> None:
+    with pytest.raises(TypeError):
+        load_model(io.BytesIO())  # type: ignore[arg-type]

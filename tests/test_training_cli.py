@@ -1,0 +1,107 @@
+"""The command ``consent-training``, run as a user runs it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from detector import Detector
+from tests import labelled
+from training.cli import main
+from training.dataset import read_documents
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("files")
+    labelled.write(folder / "all.jsonl", 60)
+    assert main(["split", str(folder / "all.jsonl"), "-o", str(folder), "--seed", "1"]) == 0
+    return folder
+
+
+def fit(files: Path, output: Path, *options: str) -> int:
+    return main(["fit", "--no-authored", "--labelled", str(files / "part-0.jsonl.gz"), "-o", str(output), "--folds", "3", "--quiet", *options])
+
+
+def test_split_keeps_a_site_in_one_part(files: Path) -> None:
+    parts = [read_documents([files / f"part-{k}.jsonl.gz"]) for k in (0, 1)]
+    assert [len(part) for part in parts] == [30, 30]
+    assert not {d.group for d in parts[0]} & {d.group for d in parts[1]}
+
+
+def test_a_model_is_fitted_with_its_card_and_measured(files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = tmp_path / "mine.joblib"
+    assert fit(files, model, "--held-out", str(files / "part-1.jsonl.gz")) == 0
+    out = capsys.readouterr().out
+    assert "out of fold, by site:" in out
+    assert "held out:" in out
+    card = Detector.load(model).model.card
+    assert card["sources"][0]["documents"] == 30
+    assert set(card["sources"][0]["sha256"]) == {"part-0.jsonl.gz"}
+    assert card["held_out"]["documents"] == 30
+    assert card["versions"]["scikit-learn"]
+    page = (tmp_path / "mine.md").read_text()
+    assert card["sources"][0]["sha256"]["part-0.jsonl.gz"] in page
+    assert "| average_precision |" in page
+    assert main(["evaluate", str(files / "part-1.jsonl.gz"), "--model", str(model), "--json"]) == 0
+    measured = json.loads(capsys.readouterr().out)
+    assert measured["recall"] == card["held_out"]["recall"]
+    assert set(measured["by_kind"]) == {"banner", "button"}
+    assert set(measured["by_language"]) == {"de", "en"}
+    assert len(measured["by_site"]) == 30
+    assert main(["evaluate", str(files / "part-1.jsonl.gz"), "--model", str(model), "--threshold", "recall"]) == 0
+    assert "average_precision" in capsys.readouterr().out
+
+
+def test_the_same_inputs_and_seed_give_the_same_file(files: Path, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        assert fit(files, tmp_path / f"{name}.joblib", *(["--jobs", "2"] if name == "b" else [])) == 0
+    assert (tmp_path / "a.joblib").read_bytes() == (tmp_path / "b.joblib").read_bytes()
+    assert fit(files, tmp_path / "c.joblib", "--seed", "5") == 0
+    assert (tmp_path / "c.joblib").read_bytes() != (tmp_path / "a.joblib").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--no-authored"], "no training data; give --labelled or --pages"),
+        (["--data", "absent"], "absent/authored holds no .jsonl file"),
+        (["--no-authored", "--labelled", "absent.jsonl"], "absent.jsonl: can't be read"),
+        (["--no-authored", "--labelled", "part-0.jsonl.gz", "--held-out", "all.jsonl"], "is in the held-out data and in the training data"),
+        (["--no-authored", "--labelled", "part-0.jsonl.gz", "-o", "absent/m.joblib"], "absent/m.joblib: its folder does not exist"),
+    ],
+)
+def test_what_cannot_be_fitted_is_said_and_nothing_written(
+    files: Path, options: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(files)
+    before = sorted(files.iterdir())
+    assert main(["fit", "-o", "new.joblib", "--quiet", *options]) == 2
+    assert message in capsys.readouterr().err
+    assert sorted(files.iterdir()) == before
+
+
+def test_facts_hold_labels_and_digest_but_no_text(tmp_path: Path) -> None:
+    page = {"source": "trafilatura", "page": "a/b.html", "site": "a.example", "lang": "en"}
+    rows = [("Menu", "other"), ("Top", "other"), ("The council met.", "article"), ("We use cookies", "boilerplate")]
+    record: dict[str, Any] = {**page, "paragraphs": [{"text": text, "label": label} for text, label in rows]}
+    record["paragraphs"][3]["kind"] = "banner"
+    record["paragraphs"][2]["hard"] = True
+    (tmp_path / "pages.jsonl").write_text(json.dumps(record) + "\n")
+    assert main(["facts", str(tmp_path / "pages.jsonl"), "-o", str(tmp_path / "facts.jsonl.gz")]) == 0
+    raw = gzip.decompress((tmp_path / "facts.jsonl.gz").read_bytes()).decode()
+    facts = json.loads(raw)
+    assert (facts["repository"], facts["page"], facts["labels"]) == ("adbar/trafilatura", "a/b.html", "2o 1a! 1b.banner")
+    assert len(facts["sha256"]) == 64
+    assert not any(text in raw for text, _ in rows)
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["fit", "--help"], ["evaluate", "--help"], ["split", "--help"], ["facts", "--help"], ["--version"]])
+def test_help_teaches(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(argv)
+    assert len(capsys.readouterr().out) > 10

@@ -1,0 +1,112 @@
+"""The model card: what a model was made of, with what, and how well it does; kept in the model file and written beside it as Markdown."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any
+
+from training.evaluate import out_of_fold_figures
+from training.fit import Fit, Settings
+from training.sources import Source
+
+PACKAGES = ("numpy", "scipy", "scikit-learn", "joblib")
+
+
+def make_card(result: Fit, sources: Sequence[Source], settings: Settings, held_out: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Collect the card's facts; the same inputs give the same card, so it has no date.
+
+    Parameters
+    ----------
+    result : Fit
+    sources : sequence of Source
+    settings : Settings
+    held_out : mapping, optional
+        Figures on documents that took no part in the fit.
+    """
+    chosen = {name: value for name, value in asdict(settings).items() if name != "jobs"}
+    card: dict[str, Any] = {
+        "name": "consent-text-detector",
+        "labels": {"0": "article", "1": "boilerplate"},
+        "settings": chosen,
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        "sources": [
+            {
+                "name": source.name,
+                "documents": len(source.documents),
+                "paragraphs": sum(len(document.paragraphs) for document in source.documents),
+                "boilerplate": sum(p.label == "boilerplate" for document in source.documents for p in document.paragraphs),
+                "sha256": source.digests,
+            }
+            for source in sources
+        ],
+        "thresholds": dict(result.model.thresholds),
+        "out_of_fold": _without_sites(out_of_fold_figures(result)),
+    }
+    if held_out is not None:
+        card["held_out"] = _without_sites(held_out)
+    return card
+
+
+def _without_sites(figures: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in figures.items() if name != "by_site"}
+
+
+def to_markdown(card: Mapping[str, Any]) -> str:
+    """The card as a Markdown page."""
+    lines = [
+        f"# Model card: {card['name']}",
+        "",
+        "Labels paragraphs of plain-text documents as article or boilerplate (consent text). Two linear stages: TF-IDF over hashed n-grams of a",
+        "paragraph, then its neighbours. It is meant for filtering scraped documents; it is no judge of whether a consent dialogue is lawful.",
+        "",
+        "## Data",
+        "",
+        "| source | documents | paragraphs | boilerplate |",
+        "|---|---|---|---|",
+        *(f"| {s['name']} | {s['documents']:,} | {s['paragraphs']:,} | {s['boilerplate']:,} |" for s in card["sources"]),
+        "",
+        "| file | sha256 |",
+        "|---|---|",
+        *(f"| {name} | {digest} |" for s in card["sources"] for name, digest in s["sha256"].items()),
+        "",
+        "## Settings",
+        "",
+        "| setting | value |",
+        "|---|---|",
+        *(f"| {name} | {value} |" for name, value in {**card["settings"], **card["versions"]}.items()),
+        "",
+        "## Thresholds",
+        "",
+        "| name | probability |",
+        "|---|---|",
+        *(f"| {name} | {value:.6f} |" for name, value in card["thresholds"].items()),
+    ]
+    titles = {
+        "out_of_fold": "Figures, out of fold by site, at the threshold `precision`",
+        "held_out": "Figures on held-out sites, at the threshold `precision`",
+    }
+    for key, title in titles.items():
+        if key in card:
+            lines += ["", f"## {title}", "", "| figure | value |", "|---|---|", *_figure_rows(card[key])]
+            for group in ("by_kind", "by_language"):
+                lines += ["", f"| {group[3:]} | recall | n | article paragraphs lost | of |", "|---|---|---|---|---|", *_group_rows(card[key][group])]
+    return "\n".join(lines) + "\n"
+
+
+def _figure_rows(figures: Mapping[str, Any]) -> list[str]:
+    return [
+        f"| {name} | {f'{value:.5f}' if isinstance(value, float) else f'{value:,}'} |"
+        for name, value in figures.items()
+        if not isinstance(value, dict)
+    ]
+
+
+def _group_rows(groups: Mapping[str, Any]) -> list[str]:
+    rows = []
+    for name, group in groups.items():
+        recall = "-" if group["recall"] is None else f"{group['recall']:.3f}"
+        rows.append(f"| {name or 'none'} | {recall} | {group['boilerplate']:,} | {group['false_removals']:,} | {group['article']:,} |")
+    return rows

@@ -1,0 +1,173 @@
+"""The command ``consent-training``: fit a model on labelled documents, evaluate one, split documents by site."""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from detector import Detector, ModelError, __version__
+from detector.corpus import CorpusError, json_line, written
+from detector.model import THRESHOLDS
+from detector.persistence import save_model
+from training import sources
+from training.card import make_card, to_markdown
+from training.dataset import DatasetError, LabelledDocument, check_splits, read_documents
+from training.evaluate import evaluate, out_of_fold_figures, summary
+from training.facts import page_facts
+from training.fit import Settings, fit, with_card
+
+DATA = Path("data")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    args = parse_args(argv)
+    try:
+        return int(args.run(args))
+    except (DatasetError, CorpusError, ModelError, OSError) as error:
+        print(f"consent-training: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("consent-training: stopped; nothing was written", file=sys.stderr)
+        return 130
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        prog="consent-training",
+        description="Make a model of labelled documents, and measure one.",
+        epilog="Try: consent-training fit --labelled mine.jsonl -o mine.joblib   then: consent-detector filter pages.jsonl --model mine.joblib",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    fitting = commands.add_parser("fit", help="fit a model and write it with its model card", description=run_fit.__doc__)
+    fitting.add_argument("--data", type=Path, default=DATA, metavar="DIR", help="the project's data folder, for the authored source (default: data)")
+    fitting.add_argument("--no-authored", action="store_true", help="leave the authored source out")
+    fitting.add_argument("--pages", nargs="+", type=Path, default=[], metavar="FILE", help="labelled public pages (.jsonl, .jsonl.gz)")
+    fitting.add_argument("--labelled", nargs="+", type=Path, default=[], metavar="FILE", help="your own labelled documents or paragraphs (.jsonl)")
+    fitting.add_argument("--held-out", nargs="+", type=Path, default=[], metavar="FILE", help="labelled documents of other sites to measure on")
+    fitting.add_argument("-o", "--output", type=Path, required=True, metavar="MODEL", help="model file; its card is written beside it as .md")
+    fitting.add_argument("--seed", type=int, default=0, help="of folds and composition (default: 0)")
+    fitting.add_argument("--folds", type=int, default=Settings.folds, help="folds by site for the out-of-fold scores (default: %(default)s)")
+    fitting.add_argument("--jobs", type=int, default=1, metavar="N", help="folds that are fitted at once (default: 1); the model is the same")
+    fitting.add_argument("--quiet", action="store_true", help="no progress")
+    fitting.set_defaults(run=run_fit)
+
+    evaluating = commands.add_parser("evaluate", help="measure a model on labelled documents", description=run_evaluate.__doc__)
+    evaluating.add_argument("files", nargs="+", type=Path, metavar="FILE", help="labelled documents (.jsonl, .jsonl.gz)")
+    evaluating.add_argument("--model", metavar="MODEL", help="default: the one that comes with the package")
+    evaluating.add_argument("--threshold", choices=THRESHOLDS, default=THRESHOLDS[0])
+    evaluating.add_argument("--json", action="store_true", help="all figures, by site too, as JSON")
+    evaluating.set_defaults(run=run_evaluate)
+
+    splitting = commands.add_parser("split", help="split labelled documents into parts by site", description=run_split.__doc__)
+    splitting.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    splitting.add_argument("--parts", type=int, default=2)
+    splitting.add_argument("--seed", type=int, default=0)
+    splitting.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="DIR", help="existing directory for part-0.jsonl.gz, part-1.jsonl.gz, ..."
+    )
+    splitting.set_defaults(run=run_split)
+
+    facts = commands.add_parser("facts", help="write the label facts of labelled pages, without their text", description=run_facts.__doc__)
+    facts.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    facts.add_argument("-o", "--output", required=True, metavar="OUT")
+    facts.set_defaults(run=run_facts)
+    return parser.parse_args(argv)
+
+
+def run_fit(args: argparse.Namespace) -> int:
+    """Fit a model: out-of-fold scores by site, context stage, calibration, three thresholds.
+
+    Prints its figures, and writes the model and, beside it, its card. The same inputs and seed give the same bytes.
+    """
+    if not args.output.resolve().parent.is_dir():
+        raise DatasetError(f"{args.output}: its folder does not exist; make it first")
+    used = []
+    if not args.no_authored:
+        used.append(sources.authored(args.data, args.seed))
+    if args.pages:
+        used.append(sources.pages(args.pages))
+    if args.labelled:
+        used.append(sources.labelled(args.labelled))
+    if not used:
+        raise DatasetError("no training data; give --labelled or --pages, or leave --no-authored away")
+    held_out: list[LabelledDocument] = read_documents(args.held_out)
+    check_splits({"the training data": [d for source in used for d in source.documents], "the held-out data": held_out})
+    settings = Settings(seed=args.seed, folds=args.folds, jobs=args.jobs)
+    result = fit(used, settings, quiet=args.quiet)
+    print("out of fold, by site:")
+    summary(out_of_fold_figures(result))
+    measured = None
+    if held_out:
+        measured = evaluate(Detector(result.model), held_out)
+        print("\nheld out:")
+        summary(measured)
+    card = make_card(result, used, settings, measured)
+    save_model(with_card(result, card), args.output)
+    with written(str(args.output.with_suffix(".md"))) as out:
+        out.write(to_markdown(card))
+    print(f"\nwrote {args.output} ({args.output.stat().st_size / 1e6:.2f} MB) and {args.output.with_suffix('.md')}")
+    return 0
+
+
+def run_evaluate(args: argparse.Namespace) -> int:
+    """Measure a model on labelled documents.
+
+    Average precision, recall at three shares of lost article paragraphs, and at the threshold what is found and lost, by kind, language, site.
+    """
+    documents = read_documents(args.files)
+    result = evaluate(Detector.load(args.model, threshold=args.threshold), documents)
+    if args.json:
+        print(json.dumps(result))
+    else:
+        summary(result)
+    return 0
+
+
+def run_split(args: argparse.Namespace) -> int:
+    """Split labelled documents into parts of about the same number of sites; no site is in two. A seed gives the same parts everywhere."""
+    records = list(_raw_records(args.files))
+    names = sorted({_site(record) for record in records})
+    part = dict(zip(names, np.random.default_rng(args.seed).permutation(len(names)) % args.parts, strict=True))
+    for k in range(args.parts):
+        mine = [record for record in records if part[_site(record)] == k]
+        with written(str(args.output / f"part-{k}.jsonl.gz")) as out:
+            out.writelines(json_line(record) + "\n" for record in mine)
+        print(f"{args.output / f'part-{k}.jsonl.gz'}: {len(mine):,} documents of {sum(v == k for v in part.values()):,} sites")
+    return 0
+
+
+def run_facts(args: argparse.Namespace) -> int:
+    """Write repository, path, digest and run-length labels of each page: what is needed to label the public pages again, without their text."""
+    with written(args.output) as out:
+        pages = [page_facts(page) for page in _raw_records(args.files)]
+        out.writelines(json_line(page) + "\n" for page in pages)
+    print(f"{args.output}: facts of {len(pages):,} pages")
+    return 0
+
+
+def _site(record: dict[str, Any]) -> str:
+    return str(record.get("site") or record.get("document") or record.get("id") or record.get("page") or "")
+
+
+def _raw_records(paths: Iterable[Path]) -> Iterable[dict[str, Any]]:
+    """Records of files as they are, once the checked reader has had nothing against them."""
+    paths = list(paths)
+    read_documents(paths)
+    for path in paths:
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8") as lines:
+            yield from (json.loads(line) for line in lines if line.strip())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,320 @@
+"""Fit a model: out-of-fold paragraph scores by site, context stage, calibration, thresholds.
+
+The context stage must see scores as it will meet them: of paragraphs that the paragraph stage was not trained on. So the paragraph stage is
+fitted once for each fold of sites, and each paragraph is scored by the fit that did not see its site; the exported paragraph stage is
+then fitted on everything. The context stage's own out-of-fold scores give calibration and thresholds.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+import scipy.sparse as sp
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
+
+from detector.context import context_features
+from detector.model import THRESHOLDS, Model, probability_of
+from training.dataset import DatasetError
+from training.pipeline import BITS, HOT_SHARE, C, OccurrenceTfidf, count_ngrams, new_classifier
+from training.sources import Source
+
+FOLDS: Final = 5
+CONTEXT_C: Final = 0.1
+"""Inverse regularisation strength of the context stage; .01 to 10 differ by less than .005 in recall at 1 in 1,000."""
+PASSES: Final = 2
+"""Passes of the context stage: the second sees the first's result. It adds .015 of recall at 1 in 1,000 and .03 at 1 in 10,000; a third
+adds nothing."""
+MAY_LOSE: Final = dict(zip(THRESHOLDS, (1e-4, 1e-3, 1e-2), strict=True))
+"""Share of article paragraphs that each threshold may lose on validation data."""
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.intp]
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Hyper-parameters of a fit; the defaults were chosen by cross-validation over sites (`training/README.md`)."""
+
+    seed: int = 0
+    bits: int = BITS
+    C: float = C
+    hot_share: float = HOT_SHARE
+    context_c: float = CONTEXT_C
+    passes: int = PASSES
+    folds: int = FOLDS
+    jobs: int = 1
+
+
+@dataclass(frozen=True)
+class Table:
+    """Labelled documents as columns, one row a paragraph.
+
+    Attributes
+    ----------
+    texts : list of str
+    boilerplate, article, known, measured, hard : ndarray of bool, shape (n_paragraphs,)
+        `article` is the label "article" alone; `known` is every label but "unsure"; `measured` rows choose thresholds.
+    group : ndarray of intp, shape (n_paragraphs,)
+    bounds : ndarray of intp, shape (n_documents + 1,)
+    weight : ndarray of float64, shape (n_paragraphs,)
+    kind, lang, site : list of str
+    """
+
+    texts: list[str]
+    boilerplate: Flags
+    article: Flags
+    known: Flags
+    measured: Flags
+    hard: Flags
+    group: Integers
+    bounds: Integers
+    weight: Floats
+    kind: list[str]
+    lang: list[str]
+    site: list[str]
+
+    @classmethod
+    def of(cls, sources: Sequence[Source], weights: dict[str, float] | None = None) -> Table:
+        """Lay out the documents of all sources; `weights` gives the weight of each source's paragraphs in the fit, 1 by default."""
+        rows = [(source, document, p) for source in sources for document in source.documents for p in document.paragraphs]
+        documents = [document for source in sources for document in source.documents]
+        label = np.array([p.label for _, _, p in rows])
+        _, group = np.unique(np.array([document.group for _, document, _ in rows]), return_inverse=True)
+        return cls(
+            texts=[p.text for _, _, p in rows],
+            boilerplate=label == "boilerplate",
+            article=label == "article",
+            known=label != "unsure",
+            measured=np.array([source.measured for source, _, _ in rows]),
+            hard=np.array([p.hard for _, _, p in rows]),
+            group=group,
+            bounds=np.cumsum([0, *[len(document.paragraphs) for document in documents]]).astype(np.intp),
+            weight=np.array([(weights or {}).get(source.name, 1.0) for source, _, _ in rows]),
+            kind=[p.kind or "" for _, _, p in rows],
+            lang=[document.lang for _, document, _ in rows],
+            site=[document.group for _, document, _ in rows],
+        )
+
+    def rows(self, keep: Flags) -> Table:
+        """The rows that a mask keeps; documents keep their bounds among these."""
+        at = np.flatnonzero(keep)
+        kept_before = np.concatenate((np.zeros(1, np.intp), np.cumsum(keep)))
+
+        def of(values: list[str]) -> list[str]:
+            return [values[i] for i in at]
+
+        bounds = np.unique(kept_before[self.bounds])
+        masks = {name: getattr(self, name)[keep] for name in ("boilerplate", "article", "known", "measured", "hard", "group", "weight")}
+        return Table(texts=of(self.texts), bounds=bounds, kind=of(self.kind), lang=of(self.lang), site=of(self.site), **masks)
+
+
+class Progress:
+    """Says on standard error what is being done and how long it took."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self.start = time.perf_counter()
+
+    def __call__(self, message: str) -> None:
+        """Say it."""
+        if not self.quiet:
+            print(f"[{time.perf_counter() - self.start:6.1f} s] {message}", file=sys.stderr, flush=True)
+
+
+@dataclass(frozen=True)
+class ParagraphStage:
+    """A fitted paragraph stage over counts that were made once."""
+
+    tfidf: OccurrenceTfidf
+    classifier: Any
+
+    def log_odds(self, counts: sp.csr_matrix) -> Floats:
+        """Log-odds of texts, from their counts."""
+        result: Floats = self.classifier.decision_function(self.tfidf.transform(counts))
+        return result
+
+
+def fit_paragraph_stage(counts: sp.csr_matrix, boilerplate: Flags, weight: Floats, settings: Settings) -> ParagraphStage:
+    """Fit TF-IDF and logistic regression; rows of the same text and label should have been merged (`merge_copies`)."""
+    if boilerplate.all() or not boilerplate.any():
+        raise DatasetError("the training data needs paragraphs of both labels, article and boilerplate; it has one of them only")
+    with threadpool_limits(1):  # sums in one order, so that a fit is repeatable
+        tfidf = OccurrenceTfidf(settings.hot_share, settings.C).fit(counts, boilerplate, weight)
+        return ParagraphStage(tfidf, new_classifier(settings.C).fit(tfidf.transform(counts), boilerplate, weight))
+
+
+def merge_copies(rows: Integers, text_of: Integers, boilerplate: Flags, weight: Floats) -> tuple[Integers, Floats]:
+    """Keep the first row of each text and label, with the largest weight that any of them has.
+
+    A text counts once, however many pages show it: the vendors' wording would outweigh everything else.
+    """
+    key = text_of[rows] * 2 + boilerplate[rows]
+    _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
+    largest = np.zeros(len(first))
+    np.maximum.at(largest, inverse, weight[rows])
+    return rows[first], largest
+
+
+def folds_by_group(table: Table, settings: Settings) -> Integers:
+    """Number of the fold that each row is held out in; a group is never in two."""
+    fold = np.zeros(len(table.texts), np.intp)
+    splitter = StratifiedGroupKFold(settings.folds, shuffle=True, random_state=settings.seed)
+    for k, (_, held_out) in enumerate(splitter.split(fold, table.boilerplate, table.group)):
+        fold[held_out] = k
+    return fold
+
+
+def fit_context_stage(
+    own: Floats, n_tokens: Integers, bounds: Integers, boilerplate: Flags, use: Flags, weight: Floats, settings: Settings
+) -> tuple[Floats, Floats]:
+    """Fit the passes of the context stage on rows `use`.
+
+    Returns
+    -------
+    coefficients : ndarray of float64, shape (n_passes, n_context_features)
+    biases : ndarray of float64, shape (n_passes,)
+    """
+    coefficients, biases = [], []
+    refined = own
+    for _ in range(settings.passes):
+        columns = np.column_stack(list(context_features(own, refined, n_tokens, bounds)))
+        with threadpool_limits(1):
+            scaler = StandardScaler().fit(columns[use])
+            classifier = new_classifier(settings.context_c).fit(scaler.transform(columns[use]), boilerplate[use], weight[use])
+        coefficient = classifier.coef_[0] / scaler.scale_
+        coefficients.append(coefficient)
+        biases.append(float(classifier.intercept_[0] - coefficient @ scaler.mean_))
+        refined = columns @ coefficient + biases[-1]
+    return np.array(coefficients), np.array(biases)
+
+
+def calibrate(log_odds: Floats, boilerplate: Flags, weight: Floats) -> tuple[float, float]:
+    """Scale and offset that calibrate log-odds (Platt, 1999)."""
+    classifier = new_classifier(1e6).fit(log_odds[:, None], boilerplate, weight)
+    return float(classifier.coef_[0, 0]), float(classifier.intercept_[0])
+
+
+def choose_thresholds(probability: Floats, article: Flags) -> dict[str, float]:
+    """Least probability at which no more than the allowed share of article paragraphs is removed, for each name of `MAY_LOSE`."""
+    highest = np.sort(probability[article])[::-1]
+    thresholds = {}
+    for name, share in MAY_LOSE.items():
+        k = int(share * len(highest))
+        thresholds[name] = float(np.nextafter(highest[k], 1.0)) if len(highest) else 0.5
+    return thresholds
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted model with the out-of-fold probabilities that its thresholds were chosen on."""
+
+    model: Model
+    table: Table
+    probability: Floats
+
+
+def fit(sources: Sequence[Source], settings: Settings | None = None, *, weights: dict[str, float] | None = None, quiet: bool = False) -> Fit:
+    """Fit both stages on the documents of all sources.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+    settings : Settings, optional
+    weights : dict of str to float, optional
+        Weight of a source's paragraphs in the fit, by its name; 1 by default.
+    quiet : bool
+        No progress on standard error.
+
+    Returns
+    -------
+    Fit
+        Its model has no card yet (`training.card`).
+
+    Raises
+    ------
+    DatasetError
+        If one of the two labels is missing, or there are fewer groups than folds.
+    """
+    settings = settings or Settings()
+    say = Progress(quiet)
+    table = Table.of(sources, weights)
+    n_groups = len(np.unique(table.group)) if len(table.group) else 0
+    if n_groups < settings.folds:
+        raise DatasetError(f"the training data has {n_groups} sites or families, fewer than {settings.folds} folds; add documents or lower --folds")
+    say(f"{len(table.bounds) - 1:,} documents, {len(table.texts):,} paragraphs, {int(table.boilerplate.sum()):,} of them boilerplate")
+    distinct, text_of = np.unique(np.array(table.texts, object), return_inverse=True)
+    counts, n_tokens_of = count_ngrams(distinct.tolist(), settings.bits)
+    n_tokens = n_tokens_of[text_of]
+    say(f"{len(distinct):,} distinct texts hashed into {1 << settings.bits:,} buckets")
+
+    def stage_of(rows: Integers) -> ParagraphStage:
+        rows, weight = merge_copies(rows, text_of, table.boilerplate, table.weight)
+        return fit_paragraph_stage(counts[text_of[rows]], table.boilerplate[rows], weight, settings)
+
+    fold = folds_by_group(table, settings)
+    own = np.zeros(len(table.texts))
+
+    def held_out_scores(k: int) -> tuple[Integers, Floats]:
+        held_out = np.flatnonzero(fold == k)
+        return held_out, stage_of(np.flatnonzero((fold != k) & table.known)).log_odds(counts[text_of[held_out]])
+
+    for k, (held_out, scores) in enumerate(
+        Parallel(settings.jobs, backend="threading", return_as="generator")(delayed(held_out_scores)(k) for k in range(settings.folds)), 1
+    ):
+        own[held_out] = scores
+        say(f"paragraph stage, fold {k} of {settings.folds}: {len(held_out):,} paragraphs scored")
+    final = stage_of(np.flatnonzero(table.known))
+    say("paragraph stage fitted on everything")
+
+    out_of_fold = np.zeros(len(own))
+    for k in range(settings.folds):
+        use = (fold != k) & table.known
+        held_out = fold == k
+        coefficients, biases = fit_context_stage(own, n_tokens, table.bounds, table.boilerplate, use, table.weight, settings)
+        out_of_fold[held_out] = _apply_context(coefficients, biases, own, n_tokens, table.bounds)[held_out]
+        say(f"context stage, fold {k + 1} of {settings.folds}")
+    coefficients, biases = fit_context_stage(own, n_tokens, table.bounds, table.boilerplate, table.known, table.weight, settings)
+    say("context stage fitted on everything")
+
+    chosen = table.known & (table.measured if table.measured.any() else True)
+    scale, offset = calibrate(out_of_fold[chosen], table.boilerplate[chosen], table.weight[chosen])
+    coefficients[-1] *= scale
+    biases[-1] = biases[-1] * scale + offset
+    probability = probability_of(out_of_fold * scale + offset)
+    rows, weight = merge_copies(np.flatnonzero(chosen), text_of, table.boilerplate, table.weight)
+    alone = calibrate(own[rows], table.boilerplate[rows], weight)
+    model = Model(
+        bits=settings.bits,
+        weights=final.classifier.coef_[0].astype(np.float32),
+        idf=final.tfidf.idf_.astype(np.float32),
+        hot=final.tfidf.hot_,
+        bias=float(final.classifier.intercept_[0]),
+        alone=alone,
+        context=coefficients,
+        context_bias=biases,
+        thresholds=choose_thresholds(probability, table.article & chosen),
+    )
+    say("calibrated, thresholds chosen: " + ", ".join(f"{name} {value:.4f}" for name, value in model.thresholds.items()))
+    return Fit(model, table, probability)
+
+
+def _apply_context(coefficients: Floats, biases: Floats, own: Floats, n_tokens: Integers, bounds: Integers) -> Floats:
+    refined = own
+    for coefficient, bias in zip(coefficients, biases, strict=True):
+        refined = np.column_stack(list(context_features(own, refined, n_tokens, bounds))) @ coefficient + bias
+    return refined
+
+
+def with_card(result: Fit, card: dict[str, Any]) -> Model:
+    """The fitted model with its model card."""
+    return replace(result.model, card=card)
