@@ -24,10 +24,11 @@ unit: .venv/tested
 wheel: .venv/tested
 	$(BIN)/python tests/check_wheel.py
 
-# the shipped model; PAGES are the prepared files of labelled public pages (data/README.md)
+# the shipped model; PAGES and STRINGS are prepared files of labelled public texts (data/README.md)
 PAGES ?= ../shared/pages/pages.jsonl.gz ../shared/pages/wcxb.jsonl.gz
+STRINGS ?= ../shared/strings/consent.jsonl ../shared/strings/prose.jsonl.gz
 model: .venv/installed
-	$(BIN)/consent-training fit --pages $(PAGES) -o detector/model/consent.joblib --jobs 2
+	$(BIN)/consent-training fit --pages $(PAGES) --strings $(STRINGS) -o detector/model/consent.joblib --jobs 2
 
 .venv/installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

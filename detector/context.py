@@ -27,6 +27,7 @@ NEAREST: Final = (1, 2, 3)
 """Distances at which a neighbour's own log-odds are a feature."""
 PEAK: Final = 4
 """The largest probability is taken over this many neighbours on each side."""
+FARTHEST: Final = max(*NEAREST, PEAK)
 SHORT: Final = 4.0
 """Number of words at which a paragraph counts as half short."""
 ONE: Final = 1 << 20
@@ -72,11 +73,15 @@ def context_features(own: Column, refined: Column, n_tokens: NDArray[np.intp], b
     integers = np.rint(ONE / (1.0 + np.exp(-refined))).astype(np.int64)
     probability = integers / ONE
     sums = np.concatenate((np.zeros(1, np.int64), np.cumsum(integers)))
+    # documents lie apart by as many places as a neighbour may be away, so that it is one look-up without a test
+    place = here + FARTHEST * np.repeat(np.arange(1, len(count) + 1), count)
 
-    def at(values: Column, distance: int, otherwise: float) -> Column:
-        """Values of the neighbours at a distance, negative upwards."""
-        there = here + distance
-        return np.where((there >= first) & (there < last), values.take(there, mode="clip"), otherwise)
+    def apart(values: Column, otherwise: float) -> Column:
+        spread = np.full(n + FARTHEST * (len(count) + 1), otherwise)
+        spread[place] = values
+        return spread
+
+    refined_at, probability_at, length_at = apart(refined, OUTSIDE), apart(probability, 0.0), apart(length, 0.0)
 
     yield own
     yield np.maximum(own, 0.0)
@@ -90,12 +95,12 @@ def context_features(own: Column, refined: Column, n_tokens: NDArray[np.intp], b
     nearest = {}
     for k in NEAREST:
         for distance in (-k, k):
-            nearest[distance] = at(refined, distance, OUTSIDE)
+            nearest[distance] = refined_at.take(place + distance)
             yield nearest[distance]
     yield np.maximum(nearest[-1], 0.0)
     yield np.maximum(nearest[1], 0.0)
-    yield at(length, -1, 0.0)
-    yield at(length, 1, 0.0)
+    yield length_at.take(place - 1)
+    yield length_at.take(place + 1)
     for w in WINDOWS:
         up = (sums[here] - sums[np.maximum(first, here - w)]) / (w * ONE)
         down = (sums[np.minimum(last, here + w + 1)] - sums[here + 1]) / (w * ONE)
@@ -106,8 +111,8 @@ def context_features(own: Column, refined: Column, n_tokens: NDArray[np.intp], b
         yield own * (up + down)
     peak_up, peak_down = np.zeros(n), np.zeros(n)
     for k in range(1, PEAK + 1):
-        np.maximum(peak_up, at(probability, -k, 0.0), out=peak_up)
-        np.maximum(peak_down, at(probability, k, 0.0), out=peak_down)
+        np.maximum(peak_up, probability_at.take(place - k), out=peak_up)
+        np.maximum(peak_down, probability_at.take(place + k), out=peak_down)
     yield peak_up
     yield peak_down
     yield peak_up * peak_down

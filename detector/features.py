@@ -33,6 +33,7 @@ MULTIPLIERS: Final = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9
 KIND_MULTIPLIERS: Final = (0, 0xFF51AFD7ED558CCD, 0xA0761D6478BD642F, 0x85EBCA6B, 0xC2B2AE35, 0x27D4EB2F, 0x2C1B3C6D, 0x297A2D39)
 """Odd multiplier that spreads each kind of feature over the buckets in its own way: for prefixes in place of the first of `MULTIPLIERS`, for
 bigrams and the kinds of a line on the 32-bit hash of a word or a pair."""
+PREFIX_MULTIPLIERS: Final = np.array(KIND_MULTIPLIERS[:3], np.uint64)
 PAIR: Final = 0x9E3779B1
 """The hash of two words is ``first * PAIR + second``, modulo 2**32."""
 LONGEST: Final = 32
@@ -42,10 +43,12 @@ PADDING: Final = 48
 """Zero bytes after the text, at least, so that loads and looks a few characters ahead stay inside the array."""
 LENGTH_OF_LEAD: Final = np.array([1 + (b >= 0xC0) + (b >= 0xE0) + (b >= 0xF0) for b in range(256)], np.intp)
 """Bytes of the UTF-8 character that starts with each byte."""
-RARE_CODES_OF_LEADS: Final = np.zeros((256, 256), np.bool_)
-"""First and second byte of the characters that are replaced by another number of bytes; few texts have any, so the bytes are looked up first."""
-for _letter in (DELETED, *DOTLESS):
-    RARE_CODES_OF_LEADS[tuple(_letter.encode())] = True
+RARE: Final = tuple((letter.encode(), replacement.encode()) for letter, replacement in {DELETED: "", **DOTLESS}.items())
+"""Characters that are replaced by another number of bytes."""
+RARE_OF_LEADS: Final = np.zeros((256, 256), np.uint8)
+"""By the first two bytes of a character, its place in `RARE`, from 1; few texts have any, so the bytes are looked up first."""
+for _i, (_letter, _) in enumerate(RARE, 1):
+    RARE_OF_LEADS[tuple(_letter)] = _i
 WORD_MASKS: Final = np.array([(1 << 8 * k) - 1 for k in range(9)], np.uint64)
 """Masks that keep the first k bytes of a little-endian 8-byte word."""
 
@@ -74,13 +77,18 @@ class HashedLines(NamedTuple):
     blank: NDArray[np.bool_]
 
 
-def hash_lines(text: str, bits: int) -> HashedLines:
+def utf8(text: str) -> bytes:
+    """UTF-8 of any text; a lone surrogate is encoded as if it were a character."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def hash_lines(text: str | bytes, bits: int) -> HashedLines:
     r"""Hash the features of each line of a text; only "\\n" ends a line.
 
     Parameters
     ----------
-    text : str
-        Any text, lone surrogates included. ``"a\nb"`` has two lines, ``"a\n"`` has two, of which the second is blank.
+    text : str or bytes
+        Any text, lone surrogates included, or what `utf8` makes of it. ``"a\nb"`` has two lines, ``"a\n"`` has two, of which the second is blank.
     bits : int
         Binary logarithm of the number of buckets, 1 to 31.
 
@@ -94,7 +102,7 @@ def hash_lines(text: str, bits: int) -> HashedLines:
     >>> hashed.tokens.tolist(), hashed.blank.tolist()
     ([0, 3, 3, 4], [False, True, False])
     """
-    folded, classes, wide, unspaced = _fold(text.encode("utf-8", "surrogatepass"))
+    folded, classes, wide, unspaced = _fold(text if isinstance(text, bytes) else utf8(text))
     n = len(classes)
     words = np.zeros(n + 2, np.bool_)
     np.greater_equal(classes, WORD, out=words[1:-1])
@@ -116,11 +124,11 @@ def hash_lines(text: str, bits: int) -> HashedLines:
     loads = _Loads(folded)
     lengths = ends - starts
     first_eight = loads.at(starts)
-    hashes = _hash_spans(loads, starts, lengths, first_eight, MULTIPLIERS[0])
+    hashes = _hash_spans(loads, starts, lengths, first_eight, np.array(MULTIPLIERS[0], np.uint64))
     np.right_shift(hashes, np.uint64(64 - bits), out=token_buckets[0].view(np.uint64))
     for row, size in ((1, 4), (2, 6)):
         prefixes = first_eight & WORD_MASKS[size]
-        prefixes *= np.uint64(KIND_MULTIPLIERS[row])
+        prefixes *= PREFIX_MULTIPLIERS[row]
         np.right_shift(prefixes, np.uint64(64 - bits), out=token_buckets[row].view(np.uint64))
         # "has none" is larger than any bucket; a masked copy takes four times as long
         np.maximum(token_buckets[row], np.multiply(lengths <= size, none, dtype=np.int64), out=token_buckets[row])
@@ -157,11 +165,11 @@ class _Loads:
 
 
 def _hash_spans(
-    loads: _Loads, starts: NDArray[np.intp], lengths: NDArray[np.intp], first_eight: NDArray[np.uint64], multiplier: int
+    loads: _Loads, starts: NDArray[np.intp], lengths: NDArray[np.intp], first_eight: NDArray[np.uint64], multiplier: NDArray[np.uint64]
 ) -> NDArray[np.uint64]:
-    """64-bit hashes of runs of bytes, of which the top bits are good; `first_eight` are the 8 bytes from each start."""
+    """64-bit hashes of runs of bytes, of which the top bits are good; `first_eight` are the 8 bytes from each start, times `multiplier`."""
     hashes: NDArray[np.uint64] = first_eight & WORD_MASKS.take(lengths, mode="clip")
-    hashes *= np.uint64(multiplier)
+    hashes *= multiplier
     rest = np.flatnonzero(lengths > 8)
     for k, factor in enumerate(MULTIPLIERS[1:], 1):
         if not len(rest):
@@ -197,10 +205,11 @@ def _fold(raw: bytes) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.
         return _padded(raw), np.frombuffer(raw.translate(CLASS_ASCII), np.uint8), none, none
     folded = _padded(raw)
     leads = np.flatnonzero(folded >= 0xC0)
-    if RARE_CODES_OF_LEADS[folded[leads], folded[leads + 1]].any():
-        raw = raw.replace(DELETED.encode(), b"")
-        for letter, replacement in DOTLESS.items():
-            raw = raw.replace(letter.encode(), replacement.encode())
+    rare = RARE_OF_LEADS[folded[leads], folded[leads + 1]]
+    if rare.any():
+        for i, (letter, replacement) in enumerate(RARE, 1):
+            if (rare == i).any():  # each replacement reads all of the text
+                raw = raw.replace(letter, replacement)
         folded = _padded(raw)
         leads = np.flatnonzero(folded >= 0xC0)
     classes = np.frombuffer(bytearray(raw.translate(CLASS_ASCII)), np.uint8)
@@ -283,19 +292,34 @@ def _hash_wide_prefixes(
             position = np.minimum(position + LENGTH_OF_LEAD[folded[position]], len(classes))
             reached.append(position)
         reached = [np.where(hangul, reached[1], reached[3]), np.where(hangul, reached[2], reached[5])]
+    alone = np.flatnonzero(classes[starts] == UNSPACED) if has_unspaced else at[:0]
     touches = _touching(classes, starts, ends) if has_unspaced else None
+    tokens, rows, prefix_ends, exists = [], [], [], []
     for row, run in ((1, 3), (2, 4)):
         if len(at):
-            _set_prefixes(loads, starts, at, reached[row - 1], none, row, token_buckets, exists=reached[row - 1] < ends[at])
+            tokens.append(at)
+            prefix_ends.append(reached[row - 1])
+            exists.append(reached[row - 1] < ends[at])
+            rows.append(np.full(len(at), row))
         if touches is not None:
-            alone = np.flatnonzero(classes[starts] == UNSPACED)
-            runs = np.all([touches[alone + k] for k in range(run - 1)], axis=0)
-            _set_prefixes(loads, starts, alone, ends[np.minimum(alone + run - 1, len(ends) - 1)], none, row, token_buckets, exists=runs)
+            tokens.append(alone)
+            prefix_ends.append(ends[np.minimum(alone + run - 1, len(ends) - 1)])
+            exists.append(np.all([touches[alone + k] for k in range(run - 1)], axis=0))
+            rows.append(np.full(len(alone), row))
+    if not tokens:
+        return
+    token, row_of, end, exist = (np.concatenate(parts) for parts in (tokens, rows, prefix_ends, exists))
+    token_buckets[row_of, token] = none
+    token, row_of = token[exist], row_of[exist]
+    begin = starts[token]
+    hashes = _hash_spans(loads, begin, end[exist] - begin, loads.at(begin), PREFIX_MULTIPLIERS[row_of])
+    token_buckets[row_of, token] = (hashes >> np.uint64(65 - none.bit_length())).view(np.int64)
 
 
 def _distinct(ordered: NDArray[np.intp]) -> NDArray[np.intp]:
     """Distinct values of an array that is sorted already."""
-    return ordered[np.append(True, ordered[1:] != ordered[:-1])]
+    distinct: NDArray[np.intp] = ordered[np.append(True, ordered[1:] != ordered[:-1])]
+    return distinct
 
 
 def _touching(classes: NDArray[np.uint8], starts: NDArray[np.intp], ends: NDArray[np.intp]) -> NDArray[np.bool_]:
@@ -304,24 +328,6 @@ def _touching(classes: NDArray[np.uint8], starts: NDArray[np.intp], ends: NDArra
     touches = np.zeros(len(starts) + 3, np.bool_)
     touches[: len(starts) - 1] = alone[:-1] & alone[1:] & (ends[:-1] == starts[1:])
     return touches
-
-
-def _set_prefixes(
-    loads: _Loads,
-    starts: NDArray[np.intp],
-    at: NDArray[np.intp],
-    ends: NDArray[np.intp],
-    none: int,
-    row: int,
-    token_buckets: NDArray[np.int64],
-    *,
-    exists: NDArray[np.bool_],
-) -> None:
-    token_buckets[row][at[~exists]] = none
-    at, ends = at[exists], ends[exists]
-    begin = starts[at]
-    hashes = _hash_spans(loads, begin, ends - begin, loads.at(begin), KIND_MULTIPLIERS[row])
-    token_buckets[row][at] = (hashes >> np.uint64(65 - none.bit_length())).view(np.int64)
 
 
 def _blank_lines(classes: NDArray[np.uint8], newlines: NDArray[np.intp], tokens: NDArray[np.intp]) -> NDArray[np.bool_]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,15 +13,15 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.features import hash_lines
+from detector.features import hash_lines, utf8
 from detector.model import LABELS, THRESHOLDS, Model, probability_of
-from detector.paragraphs import keep, paragraph_lines, paragraph_offsets
+from detector.paragraphs import cut_lines, paragraph_lines, paragraph_offsets
 from detector.persistence import load_model
 
 Verdict = Literal["clean", "filtered", "consent_only"]
 
 CHUNK: Final = 1 << 17
-"""Characters of text that are hashed in one go: large enough that numpy's calls cost nothing, small enough for the second-level cache.
+"""Bytes of text that are hashed in one go: large enough that numpy's calls cost nothing, small enough for the second-level cache.
 Results do not depend on it."""
 STREAM_DOCUMENTS: Final = 1000
 STREAM_CHARACTERS: Final = 8_000_000
@@ -69,16 +70,15 @@ class FilteredDocument:
 
     __slots__ = ("_blank", "_n_removed", "_probability", "_removed", "original", "text")
 
-    def __init__(self, original: str, blank: NDArray[np.bool_], probability: NDArray[np.float64], removed: NDArray[np.bool_], n_removed: int) -> None:
+    def __init__(
+        self, original: str, text: str, blank: NDArray[np.bool_], probability: NDArray[np.float64], removed: NDArray[np.bool_], n_removed: int
+    ) -> None:
         self.original = original
+        self.text = text
         self._blank = blank  # [n_lines]
         self._probability = probability  # [n_paragraphs with text]
         self._removed = removed  # [n_paragraphs with text]
         self._n_removed = n_removed
-        self.text = original
-        if n_removed:
-            start, end = paragraph_offsets(original, blank)
-            self.text = keep(original, start, end, self._spread(removed, False))
 
     def _spread(self, values: NDArray[Any], leading: object) -> NDArray[Any]:
         """Values of the paragraphs with text, with one more in front where blank lines come first."""
@@ -216,17 +216,24 @@ class Detector:
         for i, text in enumerate(texts):
             if not isinstance(text, str):
                 raise _not_str(text, f"texts[{i}]")
-        log_odds, n_tokens, blank = self._score_lines(texts)
-        lines = np.cumsum([0, *[text.count("\n") + 1 for text in texts]])
+        log_odds, n_tokens, blank, lines = self._score_lines(texts)
         with_text = ~blank
-        bounds = np.concatenate((np.zeros(1, np.intp), np.cumsum(with_text)))[lines]
+        bounds = np.concatenate((np.zeros(1, np.intp), np.cumsum(with_text, dtype=np.intp)))[lines]
         context = self.model.log_odds_in_context(log_odds[with_text], n_tokens[with_text], bounds)
         probability = probability_of(context)
         removed = probability >= self.threshold
-        n_removed = np.diff(np.concatenate((np.zeros(1, np.intp), np.cumsum(removed)))[bounds]).tolist()
+        n_removed = np.diff(np.concatenate((np.zeros(1, np.intp), np.cumsum(removed, dtype=np.intp)))[bounds]).tolist()
+        cuts = _lines_to_cut(removed, with_text, bounds, lines)
         line, bound = lines.tolist(), bounds.tolist()
         return [
-            FilteredDocument(text, blank[line[i] : line[i + 1]], probability[bound[i] : bound[i + 1]], removed[bound[i] : bound[i + 1]], n_removed[i])
+            FilteredDocument(
+                text,
+                cut_lines(text, cuts[i]) if n_removed[i] else text,
+                blank[line[i] : line[i + 1]],
+                probability[bound[i] : bound[i + 1]],
+                removed[bound[i] : bound[i + 1]],
+                n_removed[i],
+            )
             for i, text in enumerate(texts)
         ]
 
@@ -271,7 +278,7 @@ class Detector:
                 raise _not_str(text, f"paragraphs[{i}]")
         if not paragraphs:
             return np.empty((0, 2))
-        log_odds, _, _ = self._score_lines([text.replace("\n", " ") for text in paragraphs])
+        log_odds, *_ = self._score_lines([text.replace("\n", " ") for text in paragraphs])
         probability = probability_of(self.model.log_odds_alone(log_odds))
         return np.column_stack((1.0 - probability, probability))
 
@@ -289,22 +296,51 @@ class Detector:
         boilerplate = self.predict_proba(paragraphs)[:, 1] >= self.threshold
         return self.classes_[boilerplate.astype(np.intp)]
 
-    def _score_lines(self, texts: list[str]) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.bool_]]:
-        """Log-odds, number of words, and blankness of every line of all texts, one after another."""
+    def _score_lines(self, texts: list[str]) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.bool_], NDArray[np.intp]]:
+        """Log-odds, number of words, and blankness of every line of all texts, one after another, and the first line of each text."""
         parts = []
-        for chunk in _chunks(texts):
+        n_lines = [0]
+        for chunk in _chunks(texts, n_lines):
             hashed = hash_lines(chunk, self.model.bits)
             parts.append((self.model.log_odds(hashed), np.diff(hashed.tokens), hashed.blank))
-        if len(parts) == 1:
-            return parts[0]
-        log_odds, n_tokens, blank = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return log_odds, n_tokens, blank
+        log_odds, n_tokens, blank = parts[0] if len(parts) == 1 else (np.concatenate(part) for part in zip(*parts, strict=True))
+        return log_odds, n_tokens, blank, np.array(n_lines, np.intp).cumsum()
 
 
 def _not_str(value: object, name: str) -> TypeError:
     hint = f'; decode it first, for example {name}.decode("utf-8")' if isinstance(value, (bytes, bytearray)) else ""
     hint = '; put "" where a document has no text' if value is None else hint
     return TypeError(f"{name} must be str, got {type(value).__name__}{hint}")
+
+
+def _lines_to_cut(
+    removed: NDArray[np.bool_], with_text: NDArray[np.bool_], bounds: NDArray[np.intp], lines: NDArray[np.intp]
+) -> defaultdict[int, list[tuple[int, int]]]:
+    """Runs of lines to cut, by document: a removed paragraph goes with the blank lines that follow it.
+
+    Parameters
+    ----------
+    removed : ndarray of bool, shape (n_paragraphs,)
+    with_text : ndarray of bool, shape (n_lines,)
+        Lines that start a paragraph.
+    bounds, lines : ndarray of intp, shape (n_documents + 1,)
+        Paragraphs and lines of document i are those from element i to element i + 1.
+    """
+    cuts: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+    at = np.flatnonzero(removed)
+    if not len(at):
+        return cuts
+    document = np.searchsorted(bounds, at, side="right") - 1
+    line = np.append(np.flatnonzero(with_text), len(with_text))
+    begin = line[at] - lines[document]
+    end = np.minimum(line[at + 1], lines[document + 1]) - lines[document]
+    for i, a, b in zip(document.tolist(), begin.tolist(), end.tolist(), strict=True):
+        spans = cuts[i]
+        if spans and spans[-1][1] == a:
+            spans[-1] = (spans[-1][0], b)
+        else:
+            spans.append((a, b))
+    return cuts
 
 
 def _take(source: Iterator[str]) -> Iterator[str]:
@@ -316,22 +352,27 @@ def _take(source: Iterator[str]) -> Iterator[str]:
             return
 
 
-def _chunks(texts: list[str]) -> Iterator[str]:
-    r"""Cut the texts, joined by "\n", at line ends into pieces of about `CHUNK` characters; a longer line stays whole."""
-    waiting: list[str] = []
+def _chunks(texts: list[str], n_lines: list[int]) -> Iterator[bytes]:
+    r"""Cut the texts, joined by "\n", at line ends into pieces of about `CHUNK` bytes of UTF-8; a longer line stays whole.
+
+    The number of lines of each text is appended to `n_lines`.
+    """
+    waiting: list[bytes] = []
     size = 0
     for text in texts:
+        raw = utf8(text)
+        n_lines.append(raw.count(b"\n") + 1)
         start = 0
-        while size + len(text) - start >= CHUNK:
-            cut = text.find("\n", start + CHUNK - size)
+        while size + len(raw) - start >= CHUNK:
+            cut = raw.find(b"\n", start + CHUNK - size)
             if cut < 0:
                 break
-            yield "\n".join([*waiting, text[start:cut]])
+            yield b"\n".join([*waiting, raw[start:cut]])
             waiting, size, start = [], 0, cut + 1
-        waiting.append(text[start:] if start else text)
-        size += len(text) - start + 1
+        waiting.append(raw[start:] if start else raw)
+        size += len(raw) - start + 1
         if size >= CHUNK:
-            yield "\n".join(waiting)
+            yield b"\n".join(waiting)
             waiting, size = [], 0
     if waiting:
-        yield "\n".join(waiting)
+        yield b"\n".join(waiting)

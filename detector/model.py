@@ -141,7 +141,8 @@ class Model:
         for weights, bias in zip(self.context, self.context_bias.tolist(), strict=True):
             result = np.full(len(log_odds), bias)
             # one column at a time: a matrix product may round differently with another number of rows
+            product = np.empty_like(result)
             for weight, column in zip(weights.tolist(), context_features(log_odds, refined, n_tokens, bounds), strict=True):
-                result += weight * column
+                result += np.multiply(column, weight, out=product)
             refined = result
         return refined

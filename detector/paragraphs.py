@@ -6,6 +6,9 @@ Only "\n" ends a line. Blank lines before the first text are a paragraph of thei
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import accumulate
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -69,25 +72,32 @@ def paragraph_offsets(text: str, blank: NDArray[np.bool_]) -> tuple[NDArray[np.i
     return start, np.append(start[1:], len(text))
 
 
-def keep(text: str, start: NDArray[np.intp], end: NDArray[np.intp], removed: NDArray[np.bool_]) -> str:
-    r"""Text of the paragraphs that are not removed; the same string where none is.
+def cut_lines(text: str, spans: Sequence[tuple[int, int]]) -> str:
+    r"""Text without some of its lines.
 
     Parameters
     ----------
     text : str
         The document.
-    start, end : ndarray of intp, shape (n_paragraphs,)
-        Its paragraphs, side by side (`paragraph_offsets`).
-    removed : ndarray of bool, shape (n_paragraphs,)
+    spans : sequence of (int, int)
+        First line of each run of lines to cut, and first line after it; in order, without overlap.
+
+    Returns
+    -------
+    str
+        The untouched slices between; the same string where there is nothing to cut.
 
     Examples
     --------
-    >>> keep("Hello\\n\\nOK\\n", np.array([0, 7]), np.array([7, 10]), np.array([False, True]))
-    'Hello\\n\\n'
+    >>> cut_lines("Hello\n\nOK\nBye", [(2, 3)])
+    'Hello\n\nBye'
     """
-    if not removed.any():
+    if not spans:
         return text
-    # runs of kept paragraphs are cut out as one slice each
-    change = np.flatnonzero(np.diff(removed, prepend=True, append=True))
-    first, last = change[0::2], change[1::2] - 1
-    return "".join([text[a:b] for a, b in zip(start[first].tolist(), end[last].tolist(), strict=True)])
+    ends = list(accumulate(map(len, text.split("\n"))))  # of each line, without the line ends before it
+
+    def start_of(line: int) -> int:
+        return len(text) if line == len(ends) else ends[line - 1] + line if line else 0
+
+    edges = [0, *[start_of(line) for span in spans for line in span], len(text)]
+    return "".join([text[a:b] for a, b in zip(edges[0::2], edges[1::2], strict=True)])

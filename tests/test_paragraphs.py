@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detector.paragraphs import keep, newline_offsets, paragraph_lines, paragraph_offsets
+from detector.paragraphs import cut_lines, newline_offsets, paragraph_lines, paragraph_offsets
 
 TEXTS = st.one_of(st.text(st.sampled_from("ab \n\r\t\u2028\x85\x0cé漢👍\ud800"), max_size=40), st.text(max_size=60))
 
@@ -47,13 +47,15 @@ def test_newlines_are_found_by_code_point(text: str) -> None:
 
 
 @given(TEXTS, st.data())
-def test_kept_text_is_the_kept_slices(text: str, data: st.DataObject) -> None:
-    spans = offsets(text)
-    removed = data.draw(st.lists(st.booleans(), min_size=len(spans), max_size=len(spans)))
-    start, end = (np.array([span[i] for span in spans], np.intp) for i in (0, 1))
-    kept = keep(text, start, end, np.array(removed, np.bool_))
-    assert kept == "".join(text[a:b] for (a, b), gone in zip(spans, removed, strict=True) if not gone)
-    if not any(removed):
+def test_kept_text_is_the_slices_between_the_lines_that_are_cut(text: str, data: st.DataObject) -> None:
+    lines = text.split("\n")
+    edges = data.draw(st.lists(st.integers(0, len(lines)), max_size=6).map(sorted))
+    spans = list(zip(edges[0::2], edges[1::2], strict=False))
+    ended = [line + "\n" for line in lines[:-1]] + lines[-1:]
+    gone = {i for a, b in spans for i in range(a, b)}
+    kept = cut_lines(text, spans)
+    assert kept == "".join(line for i, line in enumerate(ended) if i not in gone)
+    if not spans:
         assert kept is text
 
 

@@ -24,7 +24,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def fit(files: Path, output: Path, *options: str) -> int:
-    return main(["fit", "--no-authored", "--labelled", str(files / "part-0.jsonl.gz"), "-o", str(output), "--folds", "3", "--quiet", *options])
+    return main(
+        ["fit", "--no-authored", "--labelled", str(files / "part-0.jsonl.gz"), "-o", str(output), "--folds", "3", "--bits", "12", "--quiet", *options]
+    )
 
 
 def test_split_keeps_a_site_in_one_part(files: Path) -> None:
@@ -85,6 +87,49 @@ def test_what_cannot_be_fitted_is_said_and_nothing_written(
     assert sorted(files.iterdir()) == before
 
 
+@pytest.mark.parametrize(
+    ("option", "value"), [("bits", 10), ("C", 1.0), ("hot_share", 0.5), ("context_c", 1.0), ("context_weight", 0.5), ("passes", 1)]
+)
+def test_hyper_parameters_can_be_set(files: Path, tmp_path: Path, option: str, value: float) -> None:
+    assert fit(files, tmp_path / "set.joblib", f"--{option.replace('_', '-')}", str(value)) == 0
+    model = Detector.load(tmp_path / "set.joblib").model
+    assert model.card["settings"][option] == value
+    assert (model.bits, len(model.context)) == (value if option == "bits" else 12, value if option == "passes" else 2)
+
+
+def test_strings_and_authored_documents_are_taken_along(files: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    (data / "authored").mkdir(parents=True)
+    (data / "slots.json").write_text('{"und": {}, "en": {"site": ["ash.example"]}}')
+    (data / "cookies.csv").write_text("name,provider,purpose,duration\n_ga,Google,counts visits,2 years\n")
+    dialogue = [{"text": "We use cookies on {site}, is that all right with you?", "label": "boilerplate", "kind": "banner"}] * 2
+    (data / "authored" / "en.jsonl").write_text(json.dumps({"id": "en-1", "lang": "en", "source": "authored", "paragraphs": dialogue}) + "\n")
+    rows: list[dict[str, Any]] = [
+        {"text": f"Prose number {i} of a\nproject.", "label": "article", "lang": "en", "source": "essays"} for i in range(20)
+    ]
+    rows += [{"text": "We store cookies", "label": "boilerplate", "kind": "banner", "lang": "en", "source": "notices"}]
+    rows += [{"text": "Learn more", "label": "boilerplate", "kind": "button", "lang": "en", "source": "notices", "generic": True}]
+    (tmp_path / "strings.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    output = tmp_path / "m.joblib"
+    options = [
+        "--data",
+        str(data),
+        "--strings",
+        str(tmp_path / "strings.jsonl"),
+        "--labelled",
+        str(files / "part-0.jsonl.gz"),
+        "--folds",
+        "3",
+        "--bits",
+        "12",
+    ]
+    assert main(["fit", *options, "-o", str(output), "--quiet"]) == 0
+    sources = {source["name"]: source for source in Detector.load(output).model.card["sources"]}
+    assert (sources["strings"]["documents"], sources["strings"]["paragraphs"], sources["strings"]["boilerplate"]) == (3, 21, 1)
+    assert sources["authored"]["documents"] == 1 + 1 + 3  # two copies filled, three spliced into prose
+    assert set(sources["authored"]["sha256"]) == {"en.jsonl", "slots.json", "cookies.csv"}
+
+
 def test_facts_hold_labels_and_digest_but_no_text(tmp_path: Path) -> None:
     page = {"source": "trafilatura", "page": "a/b.html", "site": "a.example", "lang": "en"}
     rows = [("Menu", "other"), ("Top", "other"), ("The council met.", "article"), ("We use cookies", "boilerplate")]
@@ -105,3 +150,21 @@ def test_help_teaches(argv: list[str], capsys: pytest.CaptureFixture[str]) -> No
     with pytest.raises(SystemExit, match="0"):
         main(argv)
     assert len(capsys.readouterr().out) > 10
+
+
+def test_describe_counts_distinct_texts_by_language_kind_and_family(files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [
+        ("We use cookies", "boilerplate", "banner"),
+        ("OK", "boilerplate", "button"),
+        ("OK", "boilerplate", "button"),
+        ("The end.", "article", None),
+    ]
+    record = {"id": "a", "lang": "en", "family": "news", "paragraphs": [{"text": t, "label": k, "kind": v} for t, k, v in rows]}
+    (tmp_path / "a.jsonl").write_text(json.dumps(record) + "\n")
+    capsys.readouterr()
+    assert main(["describe", str(tmp_path / "a.jsonl")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "| en | 1 | 2 | 1 | 0 | 1 | 0 | 0 | 0 | 0 | 1 | 0 |" in lines
+    assert "| news | 1 | 3 | 1 |" in lines
+    assert main(["describe", str(files / "all.jsonl")]) == 0
+    assert "| de | 30 |" in capsys.readouterr().out

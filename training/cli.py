@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -18,12 +18,22 @@ from detector.model import THRESHOLDS
 from detector.persistence import save_model
 from training import sources
 from training.card import make_card, to_markdown
+from training.compose import is_article
 from training.dataset import DatasetError, LabelledDocument, check_splits, read_documents
+from training.describe import describe
 from training.evaluate import evaluate, out_of_fold_figures, summary
 from training.facts import page_facts
 from training.fit import Settings, fit, with_card
 
 DATA = Path("data")
+TUNED: Final[dict[str, tuple[type[int | float], str]]] = {
+    "bits": (int, "binary logarithm of the number of buckets"),
+    "C": (float, "inverse regularisation strength of the paragraph stage"),
+    "hot_share": (float, "share of the buckets that count once in a paragraph, 0 to 1"),
+    "context_c": (float, "inverse regularisation strength of the context stage"),
+    "context_weight": (float, "weight of composed documents in the context stage"),
+    "passes": (int, "passes of the context stage"),
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,11 +63,18 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     fitting.add_argument("--data", type=Path, default=DATA, metavar="DIR", help="the project's data folder, for the authored source (default: data)")
     fitting.add_argument("--no-authored", action="store_true", help="leave the authored source out")
     fitting.add_argument("--pages", nargs="+", type=Path, default=[], metavar="FILE", help="labelled public pages (.jsonl, .jsonl.gz)")
+    fitting.add_argument(
+        "--strings", nargs="+", type=Path, default=[], metavar="FILE", help="labelled strings and prose of public projects (.jsonl, .jsonl.gz)"
+    )
     fitting.add_argument("--labelled", nargs="+", type=Path, default=[], metavar="FILE", help="your own labelled documents or paragraphs (.jsonl)")
     fitting.add_argument("--held-out", nargs="+", type=Path, default=[], metavar="FILE", help="labelled documents of other sites to measure on")
     fitting.add_argument("-o", "--output", type=Path, required=True, metavar="MODEL", help="model file; its card is written beside it as .md")
     fitting.add_argument("--seed", type=int, default=0, help="of folds and composition (default: 0)")
     fitting.add_argument("--folds", type=int, default=Settings.folds, help="folds by site for the out-of-fold scores (default: %(default)s)")
+    tuning = fitting.add_argument_group("hyper-parameters", "the defaults were chosen by out-of-fold figures, see training/README.md")
+    for name, (kind, text) in TUNED.items():
+        default = getattr(Settings, name)
+        tuning.add_argument(f"--{name.replace('_', '-')}", type=kind, default=default, metavar="X", help=f"{text} (default: {default})")
     fitting.add_argument("--jobs", type=int, default=1, metavar="N", help="folds that are fitted at once (default: 1); the model is the same")
     fitting.add_argument("--quiet", action="store_true", help="no progress")
     fitting.set_defaults(run=run_fit)
@@ -78,6 +95,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     splitting.set_defaults(run=run_split)
 
+    describing = commands.add_parser("describe", help="count labelled documents by language, kind and family", description=run_describe.__doc__)
+    describing.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    describing.set_defaults(run=run_describe)
+
     facts = commands.add_parser("facts", help="write the label facts of labelled pages, without their text", description=run_facts.__doc__)
     facts.add_argument("files", nargs="+", type=Path, metavar="FILE")
     facts.add_argument("-o", "--output", required=True, metavar="OUT")
@@ -92,9 +113,10 @@ def run_fit(args: argparse.Namespace) -> int:
     """
     if not args.output.resolve().parent.is_dir():
         raise DatasetError(f"{args.output}: its folder does not exist; make it first")
-    used = []
+    used = [sources.strings(args.strings)] if args.strings else []
     if not args.no_authored:
-        used.append(sources.authored(args.data, args.seed))
+        hosts = [document for source in used for document in source.documents if is_article(document)]
+        used.append(sources.authored(args.data, args.seed, hosts))
     if args.pages:
         used.append(sources.pages(args.pages))
     if args.labelled:
@@ -103,7 +125,7 @@ def run_fit(args: argparse.Namespace) -> int:
         raise DatasetError("no training data; give --labelled or --pages, or leave --no-authored away")
     held_out: list[LabelledDocument] = read_documents(args.held_out)
     check_splits({"the training data": [d for source in used for d in source.documents], "the held-out data": held_out})
-    settings = Settings(seed=args.seed, folds=args.folds, jobs=args.jobs)
+    settings = Settings(seed=args.seed, folds=args.folds, jobs=args.jobs, **{name: getattr(args, name) for name in TUNED})
     result = fit(used, settings, quiet=args.quiet)
     print("out of fold, by site:")
     summary(out_of_fold_figures(result))
@@ -144,6 +166,12 @@ def run_split(args: argparse.Namespace) -> int:
         with written(str(args.output / f"part-{k}.jsonl.gz")) as out:
             out.writelines(json_line(record) + "\n" for record in mine)
         print(f"{args.output / f'part-{k}.jsonl.gz'}: {len(mine):,} documents of {sum(v == k for v in part.values()):,} sites")
+    return 0
+
+
+def run_describe(args: argparse.Namespace) -> int:
+    """Count labelled documents by language, kind and family, as Markdown tables; a text counts once in a language."""
+    print("\n".join(describe(read_documents(args.files))))
     return 0
 
 

@@ -20,7 +20,7 @@ from training.dataset import DatasetError, LabelledDocument, LabelledParagraph
 
 COPIES: Final = 2
 """Times that a document with slots is filled, with other values each time."""
-SPLICES: Final = 3
+SPLICES: Final = 5
 """Times that each dialogue is spliced into an article."""
 OTHER_LANGUAGE: Final = 0.1
 """Share of spliced dialogues that stand in an article of another language."""
@@ -29,6 +29,10 @@ POSITIONS: Final = (("end", 0.6), ("middle", 0.25), ("start", 0.15))
 an extractor puts first are the ones that hurt, so they are shown more often."""
 RUNS: Final = (("whole", 0.4), ("part", 0.3), ("line", 0.3))
 """How much of a dialogue stands there: on real pages more than half of the runs are one line, one in ten is longer than four."""
+HOST_LINES: Final = (1, 8)
+WHOLE_HOST: Final = 0.3
+"""Share of spliced dialogues that stand in a whole article; the others stand beside a run of so many of its lines. Extractors leave such
+documents, and without them the neighbours outweigh a headline that stands alone among consent text."""
 GLUED: Final = 0.1
 """Share of dialogues whose neighbouring buttons are joined without a space; 3 % of real consent lines are glued, most of them buttons."""
 ONE_LINE: Final = 0.06
@@ -128,7 +132,7 @@ def join(paragraphs: Sequence[LabelledParagraph]) -> tuple[LabelledParagraph, ..
     return (LabelledParagraph(" ".join(p.text for p in paragraphs), "boilerplate", paragraphs[0].kind),)
 
 
-def compose(documents: Sequence[LabelledDocument], slots: Slots, seed: int) -> list[LabelledDocument]:
+def compose(documents: Sequence[LabelledDocument], slots: Slots, seed: int, hosts: Sequence[LabelledDocument] = ()) -> list[LabelledDocument]:
     """Make training documents of authored ones.
 
     Parameters
@@ -137,6 +141,8 @@ def compose(documents: Sequence[LabelledDocument], slots: Slots, seed: int) -> l
         Authored documents, with slots.
     slots : Slots
     seed : int
+    hosts : sequence of LabelledDocument
+        More articles that dialogues are spliced into; they are not documents of the result by themselves.
 
     Returns
     -------
@@ -151,7 +157,7 @@ def compose(documents: Sequence[LabelledDocument], slots: Slots, seed: int) -> l
         copies = range(COPIES if has_slots else 1)
         composed.extend(slots.fill(_with(document, f"{document.id}~{copy}", document.paragraphs), rng) for copy in copies)
     articles = defaultdict(list)
-    for document in documents:
+    for document in [*documents, *hosts]:
         if is_article(document):
             articles[document.lang].append(document)
     languages = sorted(articles)
@@ -160,12 +166,20 @@ def compose(documents: Sequence[LabelledDocument], slots: Slots, seed: int) -> l
             continue
         for n in range(SPLICES):
             lang = document.lang if document.lang in articles and rng.random() >= OTHER_LANGUAGE else rng.choice(languages)
-            host = slots.fill(rng.choice(articles[lang]), rng).paragraphs
+            host = _host(slots.fill(rng.choice(articles[lang]), rng).paragraphs, rng)
             dialogue = _cut(slots.fill(document, rng).paragraphs, rng)
             position = _draw(rng, POSITIONS)
-            at = {"start": 0, "end": len(host), "middle": rng.randint(1, max(1, len(host) - 1))}[position]
+            at = {"start": 0, "end": len(host), "middle": rng.randint(0, len(host))}[position]
             composed.append(_with(document, f"{document.id}+{n}", (*host[:at], *dialogue, *host[at:])))
     return composed
+
+
+def _host(article: tuple[LabelledParagraph, ...], rng: random.Random) -> tuple[LabelledParagraph, ...]:
+    """Take an article whole, or a run of its lines."""
+    if rng.random() < WHOLE_HOST:
+        return article
+    start = rng.randrange(len(article))
+    return article[start : start + rng.randint(*HOST_LINES)]
 
 
 def _cut(dialogue: tuple[LabelledParagraph, ...], rng: random.Random) -> tuple[LabelledParagraph, ...]:

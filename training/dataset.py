@@ -24,12 +24,16 @@ class DatasetError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class LabelledParagraph:
-    """One line of a document with its label."""
+    """One line of a document with its label.
+
+    `hard` marks an article paragraph that shares its words with consent text; `generic` a consent label that means nothing outside a dialogue.
+    """
 
     text: str
     label: str
     kind: str | None = None
     hard: bool = False
+    generic: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,7 @@ class LabelledDocument:
     ----------
     id, lang, source : str
     group : str
-        What is never split between training and test: the site, or else the family of wording, or else the document.
+        What is never split between training and test: the site, or else the document.
     paragraphs : tuple of LabelledParagraph
     place : str
         File and line that it was read from.
@@ -77,18 +81,20 @@ def digest(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def read_documents(paths: Iterable[str | Path], *, source: str | None = None) -> list[LabelledDocument]:
+def read_documents(paths: Iterable[str | Path], *, source: str | None = None, join_lines: bool = False) -> list[LabelledDocument]:
     """Read labelled documents from JSONL files, plain or ``.gz``.
 
     A line is a document, ``{"id", "lang", "source", "site"?, "paragraphs": [{"text", "label", "kind"?, "hard"?}]}``, or one paragraph in the
-    flat form, ``{"text", "label", "document"?, "lang"?, "kind"?, "site"?}``; neighbouring flat lines of one ``document`` make a document, and
-    without that field each is a document of its own.
+    flat form, ``{"text", "label", "document"?, "lang"?, "kind"?, "site"?, "source"?}``; neighbouring flat lines of one ``document`` make a
+    document, and without that field each is a document of its own.
 
     Parameters
     ----------
     paths : iterable of path
     source : str, optional
         Source of documents that name none; by default the file's name.
+    join_lines : bool
+        Make a line end inside a paragraph a space, instead of calling it a defect.
 
     Returns
     -------
@@ -103,22 +109,22 @@ def read_documents(paths: Iterable[str | Path], *, source: str | None = None) ->
     defects = _Defects()
     documents: list[LabelledDocument] = []
     for path in paths:
-        documents.extend(_read_file(Path(path), source or Path(path).name.split(".")[0], defects))
+        documents.extend(_read_file(Path(path), source or Path(path).name.split(".")[0], defects, join_lines=join_lines))
     _check_ids(documents, defects)
     _check_contradictions(documents, defects)
     defects.raise_if_any()
     return documents
 
 
-def _read_file(path: Path, source: str, defects: _Defects) -> Iterator[LabelledDocument]:
+def _read_file(path: Path, source: str, defects: _Defects, *, join_lines: bool) -> Iterator[LabelledDocument]:
     flat: list[LabelledParagraph] = []
     flat_key: tuple[Any, ...] | None = None
     flat_place = ""
 
     def finish() -> Iterator[LabelledDocument]:
         if flat and flat_key is not None:
-            name, lang, group = flat_key
-            yield LabelledDocument(name, lang, source, group, tuple(flat), flat_place)
+            name, lang, origin, group = flat_key
+            yield LabelledDocument(name, lang, origin, group, tuple(flat), flat_place)
         flat.clear()
 
     for number, record in _records(path, defects):
@@ -129,11 +135,14 @@ def _read_file(path: Path, source: str, defects: _Defects) -> Iterator[LabelledD
             if document is not None:
                 yield document
             continue
+        if join_lines and isinstance(record.get("text"), str):
+            record["text"] = record["text"].replace("\n", " ")
         paragraph = _paragraph(record, place, defects)
         if paragraph is None:
             continue
         name = str(record.get("document") or f"{path.name}:{number}")
-        key = (name, str(record.get("lang") or "und"), f"{source}/{record.get('site') or name}")
+        origin = str(record.get("source") or source)
+        key = (name, str(record.get("lang") or "und"), origin, f"{origin}/{record.get('site') or name}")
         if key != flat_key or not record.get("document"):
             yield from finish()
             flat_key, flat_place = key, place
@@ -170,7 +179,7 @@ def _document(record: dict[str, Any], place: str, source: str, defects: _Defects
     name = str(record.get("id") or record.get("page") or place)
     origin = str(record.get("source") or source)
     family = record.get("family")
-    group = str(record.get("site") or "") or f"{origin}/{family or name}"
+    group = str(record.get("site") or "") or f"{origin}/{name}"
     return LabelledDocument(
         name, str(record.get("lang") or "und"), origin, group, tuple(p for p in paragraphs if p is not None), place, family and str(family)
     )
@@ -192,7 +201,7 @@ def _paragraph(row: Any, place: str, defects: _Defects) -> LabelledParagraph | N
     elif label == "boilerplate" and kind is not None and kind not in KINDS:
         defects.add(place, f"kind {kind!r}, expected one of {', '.join(KINDS)}")
     else:
-        return LabelledParagraph(text, label, kind, bool(row.get("hard")))
+        return LabelledParagraph(text, label, kind, bool(row.get("hard")), bool(row.get("generic")))
     return None
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import sys
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from training.compose import Slots, compose
-from training.dataset import DatasetError, LabelledDocument, digest, read_documents
+from training.dataset import DatasetError, LabelledDocument, LabelledParagraph, digest, read_documents
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Source:
     measured: bool
 
 
-def authored(data: str | Path, seed: int) -> Source:
+def authored(data: str | Path, seed: int, hosts: Sequence[LabelledDocument] = ()) -> Source:
     """Documents that we wrote: ``authored/*.jsonl`` of a data folder, with the slots filled and dialogues spliced into articles.
 
     Parameters
@@ -40,6 +41,8 @@ def authored(data: str | Path, seed: int) -> Source:
         A folder with ``authored/<lang>.jsonl``, ``slots.json`` and ``cookies.csv``.
     seed : int
         Of the composition.
+    hosts : sequence of LabelledDocument
+        More articles that dialogues are spliced into.
     """
     data = Path(data)
     paths = sorted((data / "authored").glob("*.jsonl"))
@@ -49,7 +52,7 @@ def authored(data: str | Path, seed: int) -> Source:
         )
     documents = read_documents(paths, source="authored")
     digests = {path.name: digest(path) for path in [*paths, data / "slots.json", data / "cookies.csv"]}
-    return Source("authored", compose(documents, Slots.read(data), seed), digests, measured=False)
+    return Source("authored", compose(documents, Slots.read(data), seed, hosts), digests, measured=False)
 
 
 def pages(paths: Sequence[str | Path]) -> Source:
@@ -57,11 +60,33 @@ def pages(paths: Sequence[str | Path]) -> Source:
     return Source("pages", read_documents(paths, source="pages"), {Path(p).name: digest(p) for p in paths}, measured=True)
 
 
+def strings(paths: Sequence[str | Path]) -> Source:
+    """Labelled strings and prose of public projects, one text a line.
+
+    A consent string is a document of its own, unless it is marked ``generic``: what means nothing outside a dialogue teaches nothing here.
+    Prose is laid together, `PROSE_AT_ONCE` neighbouring texts of one language and project to a document, so that dialogues can be spliced into it.
+    A project is never split: its strings are translations of each other.
+    """
+    consent: list[LabelledDocument] = []
+    prose: dict[tuple[str, str], list[LabelledParagraph]] = defaultdict(list)
+    for document in read_documents(paths, source="strings", join_lines=True):
+        for p in document.paragraphs:
+            if p.label == "article":
+                prose[document.source, document.lang].append(p)
+            elif not p.generic:
+                consent.append(LabelledDocument(document.id, document.lang, "strings", f"strings/{document.source}", (p,), document.place))
+    articles = [
+        LabelledDocument(f"{origin}-{lang}-{i}", lang, "strings", f"strings/{origin}", tuple(texts[i : i + PROSE_AT_ONCE]))
+        for (origin, lang), texts in prose.items()
+        for i in range(0, len(texts), PROSE_AT_ONCE)
+    ]
+    return Source("strings", [*consent, *articles], {Path(p).name: digest(p) for p in paths}, measured=False)
+
+
+PROSE_AT_ONCE: Final = 15
+"""Paragraphs of a document that is laid together from single texts: about those of a short article."""
+
+
 def labelled(paths: Sequence[str | Path]) -> Source:
     """The user's own labelled documents or paragraphs."""
     return Source("labelled", read_documents(paths), {Path(p).name: digest(p) for p in paths}, measured=True)
-
-
-def missing(name: str, why: str) -> None:
-    """Say on standard error that a source is left out."""
-    print(f"warning: source {name} left out: {why}", file=sys.stderr)
