@@ -21,8 +21,10 @@ OUTSIDE: Final = -6.0
 """Log-odds of a neighbour that doesn't exist, before the first and after the last paragraph: those of a clear article paragraph."""
 DOUBTFUL: Final = -3.0
 """From here on (probability .05) a paragraph is suspect; a hinge at this value lets the slope change there."""
-WINDOWS: Final = (1, 2, 4, 8, 24)
+WINDOWS: Final = (2, 4, 8, 24)
 """Numbers of paragraphs over which the neighbours' probabilities are averaged, upwards and downwards."""
+MIDDLE: Final = 8
+"""The window whose mean also counts by the size of the document."""
 NEAREST: Final = (1, 2, 3)
 """Distances at which a neighbour's own log-odds are a feature."""
 PEAK: Final = 4
@@ -30,6 +32,9 @@ PEAK: Final = 4
 FARTHEST: Final = max(*NEAREST, PEAK)
 SHORT: Final = 4.0
 """Number of words at which a paragraph counts as half short."""
+FEW: Final = 16.0
+"""Number of paragraphs at which a document counts as half small. Beside two lines of consent text alone a headline has no other neighbours; in
+small documents these weigh less: a quarter fewer of its article paragraphs are lost."""
 ONE: Final = 1 << 20
 """Probabilities are summed as integers, this many to one, so that a sum doesn't depend on what stands before it in the batch."""
 
@@ -41,6 +46,8 @@ FEATURES: Final = (
     *(f"{what}_{w}" for w in WINDOWS for what in ("mean_up", "mean_down", "both_sides", "short_by_mean", "own_by_mean")),
     *("peak_up", "peak_down", "peak_both", "own_by_peak_up", "own_by_peak_down"),
     *("sum_of_others", "share_of_others", "n_paragraphs", "n_before", "n_after", "sum_before", "sum_after"),
+    *("few", "few_by_own", "few_by_refined", "few_by_length", "few_by_up1", "few_by_down1"),
+    *("few_by_peak_up", "few_by_peak_down", "few_by_share", "few_by_short_mean"),
 )
 """Names of the features, in the order in which `context_features` yields them."""
 
@@ -101,13 +108,16 @@ def context_features(own: Column, refined: Column, n_tokens: NDArray[np.intp], b
     yield np.maximum(nearest[1], 0.0)
     yield length_at.take(place - 1)
     yield length_at.take(place + 1)
+    short_by_mean = np.zeros(n)
     for w in WINDOWS:
         up = (sums[here] - sums[np.maximum(first, here - w)]) / (w * ONE)
         down = (sums[np.minimum(last, here + w + 1)] - sums[here + 1]) / (w * ONE)
         yield up
         yield down
         yield up * down
-        yield short * (up + down)
+        short_mean = short * (up + down)
+        short_by_mean = short_mean if w == MIDDLE else short_by_mean
+        yield short_mean
         yield own * (up + down)
     peak_up, peak_down = np.zeros(n), np.zeros(n)
     for k in range(1, PEAK + 1):
@@ -121,9 +131,14 @@ def context_features(own: Column, refined: Column, n_tokens: NDArray[np.intp], b
     before, after = (sums[here] - sums[first]) / ONE, (sums[last] - sums[here + 1]) / ONE
     size = (last - first).astype(np.float64)
     yield np.log1p(before + after)
-    yield (before + after) / np.maximum(size - 1.0, 1.0)
+    share = (before + after) / np.maximum(size - 1.0, 1.0)
+    yield share
     yield np.log1p(size)
     yield np.log1p(here - first)
     yield np.log1p(last - 1 - here)
     yield np.log1p(before)
     yield np.log1p(after)
+    few = FEW / (FEW + size)
+    yield few
+    for column in (own, refined, length, nearest[-1], nearest[1], peak_up, peak_down, share, short_by_mean):
+        yield few * column

@@ -131,13 +131,13 @@ class Detector:
     Examples
     --------
     >>> detector = Detector.load()
-    >>> document = detector.filter("The harbour reopens on Monday.\\n\\nWe use cookies to improve your visit.\\nAccept all cookies\\n")
+    >>> document = detector.filter("The harbour reopens on Monday.\n\nWe use cookies to improve your visit.\nAccept all cookies\n")
     >>> document.text
-    'The harbour reopens on Monday.\\n\\n'
+    'The harbour reopens on Monday.\n\n'
     >>> document.verdict
     'filtered'
     >>> [paragraph.text for paragraph in document.removed]
-    ['We use cookies to improve your visit.\\n', 'Accept all cookies\\n']
+    ['We use cookies to improve your visit.\n', 'Accept all cookies\n']
     """
 
     def __init__(self, model: Model, threshold: str | float = THRESHOLDS[0]) -> None:

@@ -19,6 +19,10 @@ THRESHOLDS: Final = ("precision", "balanced", "recall")
 """Names of the thresholds that every model carries; the first is the default."""
 
 
+NOTHING: Final = np.float32(1e-20)
+"""A weight that adds nothing to any sum in single precision, but is not 0."""
+
+
 def probability_of(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
     """Logistic function; log-odds beyond +-40 give 0 or 1 to within float64 anyway and are cut, so that nothing overflows."""
     return 1.0 / (1.0 + np.exp(-np.clip(log_odds, -40.0, 40.0)))
@@ -62,15 +66,15 @@ class Model:
 
     @cached_property
     def _table(self) -> NDArray[np.complex64]:
-        """Weight times IDF, and squared IDF, side by side, so that one look-up brings both; the last row is for "has none"."""
-        table = np.zeros((1 << self.bits) + 1, np.complex64)
-        table.real[:-1] = np.where(self.hot, np.float32(0), self.weights * self.idf)
+        """Weight times IDF, and squared IDF, side by side, so that one look-up brings both; the last row is for "has none".
+
+        A first part of exactly 0 marks a hot bucket, whose weight is added apart; in other rows without weight it is `NOTHING`.
+        """
+        table = np.full((1 << self.bits) + 1, NOTHING, np.complex64)
+        product = self.weights * self.idf
+        table.real[:-1] = np.where(self.hot, np.float32(0), np.where(product == 0, NOTHING, product))
         table.imag[:-1] = self.idf * self.idf
         return table
-
-    @cached_property
-    def _hot(self) -> NDArray[np.bool_]:
-        return np.append(self.hot, False)
 
     def log_odds(self, hashed: HashedLines) -> NDArray[np.float64]:
         """Log-odds that each line is boilerplate, each on its own: the paragraph stage.
@@ -93,30 +97,37 @@ class Model:
             return result
         table = self._table
         first = hashed.tokens[lines]
-        per_token = table.take(hashed.token_buckets[0])
-        for buckets in hashed.token_buckets[1:]:
-            per_token += table.take(buckets)
+        per_token: NDArray[np.complex64] = np.zeros(hashed.token_buckets.shape[1], np.complex64)
+        hot = []
+        for buckets in hashed.token_buckets:
+            found = table.take(buckets)
+            at = np.flatnonzero(found.real == 0)
+            hot.append((np.searchsorted(first, at, side="right") - 1 << 32) | buckets[at])
+            per_token += found
         sums = np.add.reduceat(per_token, first)
         for buckets in hashed.line_buckets:
-            sums += table.take(buckets)
-        dot = sums.real.astype(np.float64) + self._hot_sums(hashed)
+            found = table.take(buckets)
+            line = np.flatnonzero(found.real == 0)
+            hot.append((line << 32) | buckets[line])
+            sums += found
+        dot = sums.real + self._hot_sums(np.concatenate(hot), len(lines))
         result[lines] += dot / np.sqrt(sums.imag.astype(np.float64))
         return result
 
-    def _hot_sums(self, hashed: HashedLines) -> NDArray[np.float64]:
-        """Sum of weight times IDF over the distinct hot buckets of each line with tokens; few occurrences are hot, so sorting them is cheap."""
-        first = hashed.tokens[hashed.lines]
-        kind, at = np.divmod(np.flatnonzero(self._hot.take(hashed.token_buckets)), hashed.token_buckets.shape[1])
-        keys = [(np.searchsorted(first, at, side="right") - 1 << 32) | hashed.token_buckets[kind, at]]
-        for buckets in hashed.line_buckets:
-            line = np.flatnonzero(self._hot.take(buckets))
-            keys.append((line << 32) | buckets[line])
-        key = np.concatenate(keys)
-        key.sort()
-        key = key[np.append(True, key[1:] != key[:-1])] if len(key) else key
-        bucket = key & 0xFFFFFFFF
+    def _hot_sums(self, keys: NDArray[np.int64], n_lines: int) -> NDArray[np.float64]:
+        """Sum of weight times IDF over the distinct hot buckets of each line; few occurrences are hot, so that sorting them is cheap.
+
+        Parameters
+        ----------
+        keys : ndarray of int64
+            Line in the upper 32 bits, bucket in the lower ones, of each hot occurrence, in any order.
+        n_lines : int
+        """
+        keys.sort()
+        distinct = keys[np.append(True, keys[1:] != keys[:-1])] if len(keys) else keys
+        bucket = distinct & 0xFFFFFFFF
         values = self.weights[bucket].astype(np.float64) * self.idf[bucket]
-        return np.bincount(key >> 32, weights=values, minlength=len(hashed.lines)).astype(np.float64, copy=False)
+        return np.bincount(distinct >> 32, weights=values, minlength=n_lines).astype(np.float64, copy=False)
 
     def log_odds_alone(self, log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
         """Calibrated log-odds of texts that come without a document."""

@@ -125,8 +125,8 @@ def test_strings_and_authored_documents_are_taken_along(files: Path, tmp_path: P
     ]
     assert main(["fit", *options, "-o", str(output), "--quiet"]) == 0
     sources = {source["name"]: source for source in Detector.load(output).model.card["sources"]}
-    assert (sources["strings"]["documents"], sources["strings"]["paragraphs"], sources["strings"]["boilerplate"]) == (3, 21, 1)
-    assert sources["authored"]["documents"] == 1 + 1 + 3  # two copies filled, three spliced into prose
+    assert (sources["strings"]["documents"], sources["strings"]["paragraphs"], sources["strings"]["boilerplate"]) == (1 + 1 + 5, 21, 1)
+    assert sources["authored"]["documents"] == 2 + 5  # two copies filled, five spliced into prose
     assert set(sources["authored"]["sha256"]) == {"en.jsonl", "slots.json", "cookies.csv"}
 
 

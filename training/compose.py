@@ -33,6 +33,9 @@ HOST_LINES: Final = (1, 8)
 WHOLE_HOST: Final = 0.3
 """Share of spliced dialogues that stand in a whole article; the others stand beside a run of so many of its lines. Extractors leave such
 documents, and without them the neighbours outweigh a headline that stands alone among consent text."""
+EXCERPTS: Final = 3
+EXCERPT_LINES: Final = 3
+"""Excerpts of up to so many lines that are taken of each article: without them a document of one or two lines was always consent text."""
 GLUED: Final = 0.1
 """Share of dialogues whose neighbouring buttons are joined without a space; 3 % of real consent lines are glued, most of them buttons."""
 ONE_LINE: Final = 0.06
@@ -147,8 +150,8 @@ def compose(documents: Sequence[LabelledDocument], slots: Slots, seed: int, host
     Returns
     -------
     list of LabelledDocument
-        Each document filled (`COPIES` times if it has slots), then each dialogue spliced into `SPLICES` articles. A spliced document
-        belongs to the dialogue's group: its wording is what must not be split.
+        Each document filled (`COPIES` times if it has slots), an excerpt of each article, then each dialogue spliced into `SPLICES` articles.
+        A spliced document belongs to the dialogue's group: its wording is what must not be split.
     """
     rng = random.Random(seed)
     composed: list[LabelledDocument] = []
@@ -161,6 +164,12 @@ def compose(documents: Sequence[LabelledDocument], slots: Slots, seed: int, host
         if is_article(document):
             articles[document.lang].append(document)
     languages = sorted(articles)
+    for document in documents:
+        if is_article(document):
+            for n in range(EXCERPTS):
+                start = rng.randrange(len(document.paragraphs))
+                excerpt = document.paragraphs[start : start + rng.randint(1, EXCERPT_LINES)]
+                composed.append(slots.fill(_with(document, f"{document.id}-{n}", excerpt), rng))
     for document in documents:
         if not is_dialogue(document) or not languages:
             continue

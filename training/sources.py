@@ -64,8 +64,9 @@ def strings(paths: Sequence[str | Path]) -> Source:
     """Labelled strings and prose of public projects, one text a line.
 
     A consent string is a document of its own, unless it is marked ``generic``: what means nothing outside a dialogue teaches nothing here.
-    Prose is laid together, `PROSE_AT_ONCE` neighbouring texts of one language and project to a document, so that dialogues can be spliced into it.
-    A project is never split: its strings are translations of each other.
+    Of the prose of a language and project, every other run of `PROSE_AT_ONCE` texts is laid together to a document, so that dialogues can be
+    spliced into it, and the texts between are documents of their own, as the consent strings are. A project is never split: its strings are
+    translations of each other.
     """
     consent: list[LabelledDocument] = []
     prose: dict[tuple[str, str], list[LabelledParagraph]] = defaultdict(list)
@@ -78,7 +79,13 @@ def strings(paths: Sequence[str | Path]) -> Source:
     articles = [
         LabelledDocument(f"{origin}-{lang}-{i}", lang, "strings", f"strings/{origin}", tuple(texts[i : i + PROSE_AT_ONCE]))
         for (origin, lang), texts in prose.items()
-        for i in range(0, len(texts), PROSE_AT_ONCE)
+        for i in range(0, len(texts), 2 * PROSE_AT_ONCE)
+    ]
+    articles += [
+        LabelledDocument(f"{origin}-{lang}-{i}", lang, "strings", f"strings/{origin}", (p,))
+        for (origin, lang), texts in prose.items()
+        for i, p in enumerate(texts)
+        if i // PROSE_AT_ONCE % 2
     ]
     return Source("strings", [*consent, *articles], {Path(p).name: digest(p) for p in paths}, measured=False)
 
