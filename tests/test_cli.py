@@ -194,4 +194,4 @@ def test_the_example_of_the_readme_comes_out_right(capfd: pytest.CaptureFixture[
     assert kept[-1] == "Read also: Ferry timetable for the summer"
     assert len(kept) == 7
     assert "accept that the bread is gone" in text
-    assert "gave its consent" in text
+    assert "agreed to the change of use" in text
