@@ -20,7 +20,7 @@ from detector.persistence import load_model
 
 Verdict = Literal["clean", "filtered", "consent_only"]
 
-CHUNK: Final = 1 << 17
+CHUNK: Final = 1 << 18
 """Bytes of text that are hashed in one go: large enough that numpy's calls cost nothing, small enough for the second-level cache.
 Results do not depend on it."""
 STREAM_DOCUMENTS: Final = 1000
