@@ -19,6 +19,8 @@ THRESHOLDS: Final = ("precision", "balanced", "recall")
 """Names of the thresholds that every model carries; the first is the default."""
 
 
+BLOCK: Final = 1 << 14
+"""Paragraphs whose context is scored in one go; a longer document is scored whole, and results do not depend on it."""
 NOTHING: Final = np.float32(1e-20)
 """A weight that adds nothing to any sum in single precision, but is not 0."""
 
@@ -148,6 +150,18 @@ class Model:
         -------
         ndarray of float64, shape (n_paragraphs,)
         """
+        # a few thousand paragraphs at a time, whole documents each, so that the columns stay in the cache
+        ends = np.searchsorted(bounds, np.arange(bounds[0] + BLOCK, bounds[-1] + BLOCK, BLOCK), side="right") - 1
+        parts = [np.empty(0)]
+        start = 0
+        for end in [*np.unique(ends).tolist(), len(bounds) - 1]:
+            if end > start:
+                here = slice(bounds[start], bounds[end])
+                parts.append(self._refine(log_odds[here], n_tokens[here], bounds[start : end + 1] - bounds[start]))
+                start = end
+        return np.concatenate(parts)
+
+    def _refine(self, log_odds: NDArray[np.float64], n_tokens: NDArray[np.intp], bounds: NDArray[np.intp]) -> NDArray[np.float64]:
         refined = log_odds
         for weights, bias in zip(self.context, self.context_bias.tolist(), strict=True):
             result = np.full(len(log_odds), bias)

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import detector.filtering
+import detector.model
 from detector import Detector
 from tests.conftest import DATA, SHARED, cases
 from training.compose import Slots
@@ -65,6 +66,7 @@ def test_a_batch_gives_what_its_documents_give_one_by_one(texts: list[str], chun
     alone = [results(SHIPPED.filter(text)) for text in texts]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(detector.filtering, "CHUNK", chunk)
+        patch.setattr(detector.model, "BLOCK", chunk % 7 + 1)
         assert [results(document) for document in SHIPPED.filter_batch(texts)] == alone
         assert [results(document) for document in SHIPPED.filter_stream(iter(texts))] == alone
     assert [results(document) for document in SHIPPED.filter_batch(texts[::-1])] == alone[::-1]
