@@ -50,6 +50,7 @@ class _Array(NumpyArrayWrapper):  # type: ignore[misc]  # joblib has no types
         left = unpickler.size - unpickler.file_handle.tell()
         if size > left:
             raise ModelError(f"it has an array of {size} bytes where only {left} are left: it was cut off or forged")
+        self.subclass = np.ndarray  # what the stand-in stood for: with numpy 1 joblib would make one of any other
         return super().read_array(unpickler, ensure_native_byte_order)
 
 
