@@ -41,7 +41,7 @@ ONE: Final = 1 << 20
 FEATURES: Final = (
     *("own", "own_above_0", "own_above_doubt", "refined", "refined_above_0", "refined_above_doubt"),
     *("length", "short", "own_by_length"),
-    *(f"{what}_{way}{k}" for k in NEAREST for way in ("up", "down") for what in ("at",)),
+    *(f"at_{way}{k}" for k in NEAREST for way in ("up", "down")),
     *("above_0_up1", "above_0_down1", "length_up1", "length_down1"),
     *(f"{what}_{w}" for w in WINDOWS for what in ("mean_up", "mean_down", "both_sides", "short_by_mean", "own_by_mean")),
     *("peak_up", "peak_down", "peak_both", "own_by_peak_up", "own_by_peak_down"),

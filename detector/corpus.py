@@ -11,6 +11,7 @@ import io
 import json
 import os
 import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -76,7 +77,7 @@ def _opened(path: str) -> Iterator[IO[bytes]]:
         else:
             with open(path, "rb") as file:
                 yield file
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         if isinstance(error, BrokenPipeError):
             raise
         raise CorpusError(f"{_name(path)}: can't be read ({error.strerror if isinstance(error, OSError) and error.strerror else error})") from error
@@ -178,6 +179,8 @@ def written(path: str) -> Iterator[IO[str]]:
             with io.TextIOWrapper(packed, encoding="utf-8", newline="") as out:
                 yield out
         os.replace(temporary, target)
+    except BrokenPipeError:  # of another output, while this one was open
+        raise
     except OSError as error:
         raise CorpusError(f"{path}: can't be written ({error.strerror or error})") from error
     finally:

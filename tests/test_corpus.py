@@ -54,9 +54,12 @@ def test_a_defect_is_reported_with_file_and_line(tmp_path: Path, defect: str) ->
         list(read_records(str(path), "jsonl"))
 
 
-def test_a_missing_file_a_directory_and_a_cut_archive_are_reported(tmp_path: Path) -> None:
+def test_a_missing_file_a_directory_and_a_damaged_archive_are_reported(tmp_path: Path) -> None:
     (tmp_path / "cut.txt.gz").write_bytes(gzip.compress(b"text" * 99)[:-9])
-    for path in (tmp_path / "absent.txt", tmp_path, tmp_path / "cut.txt.gz"):
+    raw = bytearray(gzip.compress(bytes(range(256)) * 99))
+    raw[20:40] = b"\xff" * 20
+    (tmp_path / "damaged.txt.gz").write_bytes(raw)
+    for path in (tmp_path / "absent.txt", tmp_path, tmp_path / "cut.txt.gz", tmp_path / "damaged.txt.gz"):
         with pytest.raises(CorpusError, match=f"{path}: can't be read"):
             list(read_records(str(path), "text"))
 

@@ -93,7 +93,10 @@ def test_many_defects_are_listed_and_the_rest_counted(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "b.jsonl").write_bytes(b"\xff\xfe")
-    for name in ("absent.jsonl", "b.jsonl"):
+    raw = bytearray(gzip.compress(bytes(range(256)) * 99))
+    raw[20:40] = b"\xff" * 20
+    (tmp_path / "c.jsonl.gz").write_bytes(raw)
+    for name in ("absent.jsonl", "b.jsonl", "c.jsonl.gz"):
         with pytest.raises(DatasetError, match=f"{name}: can't be read"):
             read_documents([tmp_path / name])
 

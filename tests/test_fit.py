@@ -136,7 +136,7 @@ def test_a_source_may_weigh_more(source: Source) -> None:
     assert set(table.weight) == {5.0}
 
 
-@pytest.mark.parametrize(("n", "message"), [(0, "has 0 sites or families, fewer than 3 folds"), (2, "has 2 sites or families, fewer than 3 folds")])
+@pytest.mark.parametrize(("n", "message"), [(0, "has 0 sites or documents, fewer than 3 folds"), (2, "has 2 sites or documents, fewer than 3 folds")])
 def test_too_few_sites_are_refused(tmp_path: Path, n: int, message: str) -> None:
     with pytest.raises(DatasetError, match=message):
         fit([labelled_source([labelled.write(tmp_path / "few.jsonl", n)])], SETTINGS, quiet=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -166,7 +167,7 @@ def _records(path: Path, defects: _Defects) -> Iterator[tuple[int, dict[str, Any
                     defects.add(f"{path}:{number}", f"a {type(record).__name__}, expected an object")
                     continue
                 yield number, record
-    except (OSError, UnicodeDecodeError, EOFError) as error:
+    except (OSError, UnicodeDecodeError, EOFError, zlib.error) as error:
         raise DatasetError(f"{path}: can't be read as labelled JSONL ({type(error).__name__}: {error})") from error
 
 

@@ -256,7 +256,7 @@ def _fit(sources: Sequence[Source], settings: Settings, weights: dict[str, float
     table = Table.of(sources, weights)
     n_groups = len(np.unique(table.group)) if len(table.group) else 0
     if n_groups < settings.folds:
-        raise DatasetError(f"the training data has {n_groups} sites or families, fewer than {settings.folds} folds; add documents or lower --folds")
+        raise DatasetError(f"the training data has {n_groups} sites or documents, fewer than {settings.folds} folds; add documents or lower --folds")
     say(f"{len(table.bounds) - 1:,} documents, {len(table.texts):,} paragraphs, {int(table.boilerplate.sum()):,} of them boilerplate")
     distinct, text_of = np.unique(np.array(table.texts, object), return_inverse=True)
     counts, n_tokens_of = count_ngrams(distinct.tolist(), settings.bits)
