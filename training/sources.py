@@ -60,34 +60,40 @@ def pages(paths: Sequence[str | Path]) -> Source:
     return Source("pages", read_documents(paths, source="pages"), {Path(p).name: digest(p) for p in paths}, measured=True)
 
 
-def strings(paths: Sequence[str | Path]) -> Source:
-    """Labelled strings and prose of public projects, one text a line.
+def strings(paths: Sequence[str | Path], name: str = "strings") -> Source:
+    """Single labelled texts of public projects or packages, one a line.
 
     A consent string is a document of its own, unless it is marked ``generic``: what means nothing outside a dialogue teaches nothing here.
-    Of the prose of a language and project, every other run of `PROSE_AT_ONCE` texts is laid together to a document, so that dialogues can be
-    spliced into it, and the texts between are documents of their own, as the consent strings are. A project is never split: its strings are
-    translations of each other.
+    So is an interface string (label "other"). Of the prose of a language and project, every other run of `PROSE_AT_ONCE` texts is laid together to
+    a document, so that dialogues can be spliced into it, and the texts between are documents of their own, as the consent strings are. A project
+    is never split: its strings are translations of each other.
+
+    Parameters
+    ----------
+    paths : sequence of path
+    name : str
+        Of the source: "strings" or "packages".
     """
-    consent: list[LabelledDocument] = []
+    single: list[LabelledDocument] = []
     prose: dict[tuple[str, str], list[LabelledParagraph]] = defaultdict(list)
-    for document in read_documents(paths, source="strings", join_lines=True):
+    for document in read_documents(paths, source=name, join_lines=True):
         for p in document.paragraphs:
             if p.label == "article":
                 prose[document.source, document.lang].append(p)
             elif not p.generic:
-                consent.append(LabelledDocument(document.id, document.lang, "strings", f"strings/{document.source}", (p,), document.place))
+                single.append(LabelledDocument(document.id, document.lang, name, f"{name}/{document.source}", (p,), document.place))
     articles = [
-        LabelledDocument(f"{origin}-{lang}-{i}", lang, "strings", f"strings/{origin}", tuple(texts[i : i + PROSE_AT_ONCE]))
+        LabelledDocument(f"{origin}-{lang}-{i}", lang, name, f"{name}/{origin}", tuple(texts[i : i + PROSE_AT_ONCE]))
         for (origin, lang), texts in prose.items()
         for i in range(0, len(texts), 2 * PROSE_AT_ONCE)
     ]
     articles += [
-        LabelledDocument(f"{origin}-{lang}-{i}", lang, "strings", f"strings/{origin}", (p,))
+        LabelledDocument(f"{origin}-{lang}-{i}", lang, name, f"{name}/{origin}", (p,))
         for (origin, lang), texts in prose.items()
         for i, p in enumerate(texts)
         if i // PROSE_AT_ONCE % 2
     ]
-    return Source("strings", [*consent, *articles], {Path(p).name: digest(p) for p in paths}, measured=False)
+    return Source(name, [*single, *articles], {Path(p).name: digest(p) for p in paths}, measured=False)
 
 
 PROSE_AT_ONCE: Final = 15
