@@ -2,13 +2,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint types unit wheel model clean
+.PHONY: demo test lint types unit gate wheel model clean
 
 demo: .venv/installed
 	@echo "--- data/example.txt, filtered:" && $(BIN)/consent-detector filter data/example.txt
 	@echo "--- every paragraph with its probability:" && $(BIN)/consent-detector score data/example.txt
 
-test: lint types unit wheel
+test: lint types unit gate wheel
 
 lint: .venv/tested
 	$(BIN)/ruff check .
@@ -20,15 +20,24 @@ types: .venv/tested
 unit: .venv/tested
 	$(BIN)/python -m pytest
 
+# figures of the shipped model on committed cases and documents, against the floors in data/floors.json
+gate: .venv/installed
+	$(BIN)/consent-training gate
+
 # the wheel, installed alone in an empty environment, filters a document
 wheel: .venv/tested
 	$(BIN)/python tests/check_wheel.py
 
-# the shipped model; PAGES and STRINGS are prepared files of labelled public texts (data/README.md)
+# the shipped model; PAGES and STRINGS are prepared files of labelled public texts, PACKAGES is fetched (data/README.md)
 PAGES ?= ../shared/pages/pages.jsonl.gz ../shared/pages/wcxb.jsonl.gz
 STRINGS ?= ../shared/strings/consent.jsonl ../shared/strings/prose.jsonl.gz
-model: .venv/installed
-	$(BIN)/consent-training fit --pages $(PAGES) --strings $(STRINGS) -o detector/model/consent.joblib --jobs 2
+PACKAGES ?= build/packages.jsonl.gz
+model: .venv/installed $(PACKAGES)
+	$(BIN)/consent-training fit --pages $(PAGES) --strings $(STRINGS) --packages $(PACKAGES) -o detector/model/consent.joblib --jobs 2
+
+build/packages.jsonl.gz: .venv/tested data/packages.json
+	mkdir -p build
+	$(BIN)/consent-training sources fetch -o $@
 
 .venv/installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

@@ -261,7 +261,7 @@ def run_fetch(args: argparse.Namespace) -> int:
 
 
 def run_facts(args: argparse.Namespace) -> int:
-    """Write the facts of labelled pages or strings without their text: digests and labels, with repository and path of a page, project of a string."""
+    """Write the facts of labelled pages or strings, without their text: digests and labels, with the repository and path or project of each."""
     with written(args.output) as out:
         facts = [page_facts(record) if "paragraphs" in record else string_facts(record) for record in _raw_records(args.files)]
         out.writelines(json_line(fact) + "\n" for fact in facts)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from training.dataset import DatasetError, LabelledDocument, LabelledParagraph
+from training.tables import expand
 
 COPIES: Final = 2
 """Times that a document with slots is filled, with other values each time."""
@@ -27,7 +28,7 @@ OTHER_LANGUAGE: Final = 0.1
 POSITIONS: Final = (("end", 0.6), ("middle", 0.25), ("start", 0.15))
 """Where consent text stands; on 1,059 real pages 66 % of its runs are in the last fifth, 7 % in the first, 28 % between, but dialogues that
 an extractor puts first are the ones that hurt, so they are shown more often."""
-RUNS: Final = (("whole", 0.4), ("part", 0.3), ("line", 0.3))
+RUNS: Final = (("whole", 0.3), ("part", 0.2), ("line", 0.5))
 """How much of a dialogue stands there: on real pages more than half of the runs are one line, one in ten is longer than four."""
 HOST_LINES: Final = (1, 8)
 WHOLE_HOST: Final = 0.3
@@ -40,6 +41,18 @@ GLUED: Final = 0.1
 """Share of dialogues whose neighbouring buttons are joined without a space; 3 % of real consent lines are glued, most of them buttons."""
 ONE_LINE: Final = 0.06
 """Share of dialogues that are joined into one line; 1 % of real consent lines are longer than 600 characters."""
+
+PAGES: Final = 1.0
+"""Whole pages for each dialogue: several articles and pieces of chrome laid after one another, with little consent text or none. Most lines of a
+real page are far from any consent text; without such documents a run of doubtful lines becomes consent text by its neighbours."""
+PAGE_PARTS: Final = (2, 5)
+"""Documents that a page is laid together of; a real page has 150 lines."""
+HARD_PAGES: Final = 0.1
+"""Share of the pages that are about what consent text is about."""
+CONSENT_OF_A_PAGE: Final = (0, 1, 1, 2, 3)
+"""Places of a page with consent text, drawn evenly."""
+LONE: Final = ("footer", "us-opt-out")
+"""Families whose buttons mean something alone: "Cookie settings" in a footer, "Do not sell ..."."""
 
 SLOT: Final = re.compile(r"\{([a-z_]+)\}")
 SAME_IN_A_DOCUMENT: Final = ("company", "site")
@@ -82,7 +95,7 @@ class Slots:
                 if name in same:
                     return same[name]
                 if name == "cookie":
-                    return re.sub(r"\*", lambda _: "".join(rng.choices("0123456789ABCDEFGHKLMNPRSTVWXZ", k=rng.randint(2, 10))), cookie["name"])
+                    return expand(cookie["name"], rng)
                 if name == "provider":
                     return cookie["provider"]
                 if name in ("n", "partners"):
@@ -150,8 +163,8 @@ def compose(documents: Sequence[LabelledDocument], slots: Slots, seed: int, host
     Returns
     -------
     list of LabelledDocument
-        Each document filled (`COPIES` times if it has slots), an excerpt of each article, then each dialogue spliced into `SPLICES` articles.
-        A spliced document belongs to the dialogue's group: its wording is what must not be split.
+        Each document filled (`COPIES` times if it has slots), excerpts of each article, then each dialogue spliced into `SPLICES` articles, and for
+        some a whole page. A spliced document belongs to the dialogue's group: its wording is what must not be split.
     """
     rng = random.Random(seed)
     composed: list[LabelledDocument] = []
@@ -163,6 +176,8 @@ def compose(documents: Sequence[LabelledDocument], slots: Slots, seed: int, host
     for document in [*documents, *hosts]:
         if is_article(document):
             articles[document.lang].append(document)
+    plain = {lang: [d for d in some if not any(p.hard for p in d.paragraphs)] for lang, some in articles.items()}
+    hard = {lang: [d for d in some if any(p.hard for p in d.paragraphs)] for lang, some in articles.items()}
     languages = sorted(articles)
     for document in documents:
         if is_article(document):
@@ -170,16 +185,24 @@ def compose(documents: Sequence[LabelledDocument], slots: Slots, seed: int, host
                 start = rng.randrange(len(document.paragraphs))
                 excerpt = document.paragraphs[start : start + rng.randint(1, EXCERPT_LINES)]
                 composed.append(slots.fill(_with(document, f"{document.id}-{n}", excerpt), rng))
-    for document in documents:
-        if not is_dialogue(document) or not languages:
-            continue
+    dialogues = [document for document in documents if is_dialogue(document)]
+    for document in dialogues if languages else ():
         for n in range(SPLICES):
             lang = document.lang if document.lang in articles and rng.random() >= OTHER_LANGUAGE else rng.choice(languages)
             host = _host(slots.fill(rng.choice(articles[lang]), rng).paragraphs, rng)
-            dialogue = _cut(slots.fill(document, rng).paragraphs, rng)
-            position = _draw(rng, POSITIONS)
-            at = {"start": 0, "end": len(host), "middle": rng.randint(0, len(host))}[position]
-            composed.append(_with(document, f"{document.id}+{n}", (*host[:at], *dialogue, *host[at:])))
+            at = _place(len(host), rng)
+            composed.append(_with(document, f"{document.id}+{n}", (*host[:at], *_cut(slots.fill(document, rng), rng), *host[at:])))
+        if document.lang in articles and rng.random() < PAGES:
+            hosts = hard[document.lang] if rng.random() < HARD_PAGES else []
+            parts = [
+                slots.fill(rng.choice(hosts or plain[document.lang] or articles[document.lang]), rng).paragraphs
+                for _ in range(rng.randint(*PAGE_PARTS))
+            ]
+            page = [p for part in parts for p in part]
+            for _ in range(rng.choice(CONSENT_OF_A_PAGE)):
+                at = _place(len(page), rng)
+                page[at:at] = _cut(slots.fill(document, rng), rng)
+            composed.append(_with(document, f"{document.id}#", tuple(page)))
     return composed
 
 
@@ -191,11 +214,18 @@ def _host(article: tuple[LabelledParagraph, ...], rng: random.Random) -> tuple[L
     return article[start : start + rng.randint(*HOST_LINES)]
 
 
-def _cut(dialogue: tuple[LabelledParagraph, ...], rng: random.Random) -> tuple[LabelledParagraph, ...]:
+def _place(n: int, rng: random.Random) -> int:
+    """Number of the line that consent text is put before."""
+    position = _draw(rng, POSITIONS)
+    return {"start": 0, "end": n, "middle": rng.randint(0, n)}[position]
+
+
+def _cut(document: LabelledDocument, rng: random.Random) -> tuple[LabelledParagraph, ...]:
     """Take a run of a dialogue, or a single self-sufficient line, perhaps glued or joined."""
+    dialogue = document.paragraphs
     run = _draw(rng, RUNS)
     if run == "line":
-        telling = [p for p in dialogue if p.kind != "button" and len(p.text) >= TELLING]
+        telling = [p for p in dialogue if len(p.text) >= TELLING.get(p.kind or "", 40) or (p.kind == "button" and document.family in LONE)]
         if telling:
             return (rng.choice(telling),)
     if run == "part" and len(dialogue) > 2:
@@ -207,5 +237,6 @@ def _cut(dialogue: tuple[LabelledParagraph, ...], rng: random.Random) -> tuple[L
     return glue(dialogue) if chance < ONE_LINE + GLUED else dialogue
 
 
-TELLING: Final = 40
-"""A single line of a dialogue stands in an article only if it has so many characters: "OK" alone is an article's own."""
+TELLING: Final = {"form": 12, "opt_out": 12, "embed": 20, "banner": 20, "wall": 30, "preference": 40, "button": 1000}
+"""A single line of a dialogue stands in an article only if it has so many characters, by its kind; buttons only of families in `LONE`: "OK" alone is
+an article's own."""

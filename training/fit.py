@@ -282,7 +282,9 @@ def _fit(sources: Sequence[Source], settings: Settings, weights: dict[str, float
     final = stage_of(np.flatnonzero(table.known))
     say("paragraph stage fitted on everything")
 
-    in_context = np.where(table.measured, 1.0, settings.context_weight if table.measured.any() else 1.0) * table.weight
+    length = np.repeat(np.diff(table.bounds), np.diff(table.bounds))
+    whole = table.measured if table.measured.any() else length >= 40
+    in_context = np.where(whole, 1.0, settings.context_weight if whole.any() else 1.0) * table.weight
     out_of_fold = np.zeros(len(own))
     for k in range(settings.folds):
         use = (fold != k) & table.known

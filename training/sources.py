@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Final
 
 from training.compose import Slots, compose
 from training.dataset import DatasetError, LabelledDocument, LabelledParagraph, digest, read_documents
+from training.tables import cookie_tables, read_tables
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ def authored(data: str | Path, seed: int, hosts: Sequence[LabelledDocument] = ()
     Parameters
     ----------
     data : path
-        A folder with ``authored/<lang>.jsonl``, ``slots.json`` and ``cookies.csv``.
+        A folder with ``authored/<lang>.jsonl``, ``slots.json``, ``cookies.csv`` and ``tables.json``.
     seed : int
         Of the composition.
     hosts : sequence of LabelledDocument
@@ -50,9 +52,11 @@ def authored(data: str | Path, seed: int, hosts: Sequence[LabelledDocument] = ()
         raise DatasetError(
             f"{data / 'authored'} holds no .jsonl file; give the project's data folder with --data, or leave it out with --no-authored"
         )
+    slots = Slots.read(data)
     documents = read_documents(paths, source="authored")
-    digests = {path.name: digest(path) for path in [*paths, data / "slots.json", data / "cookies.csv"]}
-    return Source("authored", compose(documents, Slots.read(data), seed, hosts), digests, measured=False)
+    documents += cookie_tables(read_tables(data / "tables.json"), slots.cookies, random.Random(seed))
+    digests = {path.name: digest(path) for path in [*paths, data / "slots.json", data / "cookies.csv", data / "tables.json"]}
+    return Source("authored", compose(documents, slots, seed, hosts), digests, measured=False)
 
 
 def pages(paths: Sequence[str | Path]) -> Source:
