@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -98,3 +99,25 @@ def test_the_cookie_table_has_facts_of_many_cookies() -> None:
     assert len({cookie["name"] for cookie in cookies}) == len(cookies) >= 250
     assert all(value and value.strip() for cookie in cookies for value in cookie.values())
     assert Path(DATA / "cookies.csv").exists()
+
+
+def test_whole_pages_are_several_documents_with_little_consent_text_or_none() -> None:
+    hosts = [document(f"a{i}", *[(f"Line {n} of article {i}.", "") for n in range(12)]) for i in range(6)]
+    pages = [d for seed in range(30) for d in compose([DIALOGUE, *hosts], SLOTS, seed=seed) if d.id.endswith("#")]
+    assert pages
+    assert {d.group for d in pages} == {"authored/dialogue"}
+    assert all(sum(p.label == "article" for p in d.paragraphs) >= 24 for d in pages)
+    boilerplate = [sum(p.label == "boilerplate" for p in d.paragraphs) for d in pages]
+    assert 0 in boilerplate
+    assert 0 < sum(boilerplate) < sum(len(d.paragraphs) for d in pages) / 10
+
+
+def test_a_button_stands_alone_only_where_its_family_means_something_alone() -> None:
+    def alone(family: str) -> set[str]:
+        dialogue = replace(document("d", ("Cookie settings", "button"), ("OK", "button")), family=family)
+        spliced = [d for seed in range(20) for d in compose([dialogue, ARTICLE], SLOTS, seed=seed) if "+" in d.id]
+        runs = [[p.text for p in d.paragraphs if p.label == "boilerplate"] for d in spliced]
+        return {run[0] for run in runs if run in (["Cookie settings"], ["OK"])}
+
+    assert alone("footer")
+    assert not alone("onetrust")

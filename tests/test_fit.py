@@ -14,8 +14,9 @@ from detector import Detector
 from detector.features import hash_lines
 from detector.model import Model, probability_of
 from tests import labelled
-from training.dataset import DatasetError
-from training.fit import MAY_LOSE, Fit, Settings, Table, choose_thresholds, fit, folds_by_group, merge_copies
+from training.dataset import DatasetError, LabelledDocument, LabelledParagraph
+from training.evaluate import texts_alone
+from training.fit import MAY_LOSE, MOST_BALANCE, Fit, Settings, Table, balance_languages, choose_thresholds, fit, folds_by_group, merge_copies
 from training.pipeline import OccurrenceTfidf, count_ngrams, paragraph_pipeline
 from training.sources import Source
 from training.sources import labelled as labelled_source
@@ -124,16 +125,59 @@ def test_thresholds_lose_no_more_than_they_may() -> None:
     assert list(thresholds) == ["precision", "balanced", "recall"]
 
 
-def test_copies_of_a_text_count_once_for_each_label() -> None:
+def test_copies_of_a_text_count_once_shared_between_its_labels() -> None:
     rows, weight = merge_copies(
         np.array([0, 1, 2, 4]), np.array([5, 5, 5, 7, 7]), np.array([True, True, False, True, False]), np.array([1.0, 3, 2, 9, 4])
     )
-    assert sorted(zip(rows.tolist(), weight.tolist(), strict=True)) == [(0, 3.0), (2, 2.0), (4, 4.0)]
+    assert sorted(zip(rows.tolist(), weight.tolist(), strict=True)) == [(0, 2.0), (2, 2 / 3), (4, 4.0)]  # text 5: twice the one label, once the other
 
 
 def test_a_source_may_weigh_more(source: Source) -> None:
     table = Table.of([source], {"labelled": 5.0})
     assert set(table.weight) == {5.0}
+
+
+def languages(*rows: tuple[str, str, str]) -> Table:
+    documents = [LabelledDocument(str(i), lang, "made", f"d{i}", (LabelledParagraph(text, label),)) for i, (lang, text, label) in enumerate(rows)]
+    return Table.of([Source("made", documents, {}, measured=True)])
+
+
+def test_article_texts_of_a_language_weigh_at_least_so_many_times_its_consent_texts() -> None:
+    consent = [("fi", f"suostumus {i}", "boilerplate") for i in range(4)]
+    article = [("fi", f"satama {i}", "article") for i in range(8)] + [("fi", "satama 0", "article"), ("fi", "valikko", "unsure")]
+    plenty = [("en", "consent", "boilerplate")] + [("en", f"harbour {i}", "article") for i in range(30)]
+    table = languages(*consent, *article, *plenty)
+    _, text_of = np.unique(np.array(table.texts), return_inverse=True)
+    weight = balance_languages(table, text_of, 6.0)
+    fi = np.array(table.lang) == "fi"
+    assert set(weight[table.boilerplate]) == {1.0}
+    assert set(weight[fi & ~table.boilerplate]) == {3.0}  # six times four consent texts over eight article texts
+    assert set(weight[~fi]) == {1.0}
+    assert set(balance_languages(table, text_of, 0.0)) == {1.0}
+    assert balance_languages(table, text_of, 1e6).max() == MOST_BALANCE
+
+
+def test_single_texts_are_measured_alone_at_the_cut_of_pages_and_of_prose(fitted: Fit) -> None:
+    """Ten consent texts of a package, all above the cut but two; prose of the strings, one of ten hard ones above it."""
+    consent = [("packages", f"we use cookies to number {i}", "boilerplate", -9.0 if i < 2 else 9.0, False) for i in range(10)]
+    prose = [("strings", f"the harbour is number {i}", "article", 0.0, False) for i in range(10)]
+    hard = [("strings", f"the cookie is number {i}", "article", 5.0 if i == 0 else -5.0, True) for i in range(10)]
+    pages = [("pages", f"the page is number {i}", "article", 1.0, False) for i in range(10)]
+    rows = [*consent, *prose, *hard, *pages]
+    sources = [
+        Source(name, [LabelledDocument(text, "en", name, text, (LabelledParagraph(text, label, None, is_hard),))], {}, measured=name == "pages")
+        for name, text, label, _, is_hard in rows
+    ]
+    table = Table.of(sources)
+    lines = texts_alone(Fit(fitted.model, table, np.zeros(len(rows)), np.array([row[3] for row in rows])))
+    assert [line for line in lines if not line.startswith("    ")] == [
+        "texts alone, where 1 in 1,000 of 10 article paragraphs of pages is lost:",
+        "  packages: recall 0.800, mean of 1 languages (1 at 0.75, 0 at 0.85, 0 at 0.9); 10 texts",
+        "  prose about privacy and cookies lost: 0.100 of 10",
+        "texts alone, where 1 in 1,000 of 10 ordinary prose of 'strings' is lost:",
+        "  packages: recall 0.800, mean of 1 languages (1 at 0.75, 0 at 0.85, 0 at 0.9); 10 texts",
+        "  prose about privacy and cookies lost: 0.100 of 10",
+    ]
 
 
 @pytest.mark.parametrize(("n", "message"), [(0, "has 0 sites or documents, fewer than 3 folds"), (2, "has 2 sites or documents, fewer than 3 folds")])

@@ -16,7 +16,7 @@ import pytest
 from training import cli
 from training.dataset import DatasetError
 from training.extract import Recipe
-from training.packages import Package, PackageError, contents, fetch, fetch_all, read_pins
+from training.packages import Package, PackageError, contents, fetch, fetch_all, read_pins, texts
 
 TEXTS = {"banner": "We use cookies on this site", "notice": "You may withdraw your consent at any time"}
 
@@ -52,6 +52,16 @@ def test_a_package_is_fetched_once_and_its_texts_are_taken(package: Package, tmp
     unreachable = replace(package, options=("--no-index", f"--find-links={tmp_path / 'empty'}"))
     assert fetch_all([unreachable], tmp_path / "cache", said.append)[0] == rows
     assert said == ["notices 1.0 (PyPI): 2 consent texts, 2 texts in all, 1 languages"] * 2
+
+
+def test_what_equals_the_english_of_its_package_was_never_translated(package: Package, tmp_path: Path) -> None:
+    fetched = fetch(package, tmp_path / "cache")
+    with zipfile.ZipFile(fetched, "a") as archive:
+        archive.writestr("notices/fi.json", json.dumps({**TEXTS, "banner": "Tämä sivusto käyttää evästeitä"}))
+    assert [(text.lang, text.text) for text in texts(package, fetched)] == [
+        *(("en", text) for text in TEXTS.values()),
+        ("fi", "Tämä sivusto käyttää evästeitä"),
+    ]
 
 
 def test_another_file_under_the_pinned_version_is_refused(package: Package, tmp_path: Path) -> None:

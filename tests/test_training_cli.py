@@ -102,6 +102,7 @@ def test_strings_and_authored_documents_are_taken_along(files: Path, tmp_path: P
     (data / "authored").mkdir(parents=True)
     (data / "slots.json").write_text('{"und": {}, "en": {"site": ["ash.example"]}}')
     (data / "cookies.csv").write_text("name,provider,purpose,duration\n_ga,Google,counts visits,2 years\n")
+    (data / "tables.json").write_text("{}")
     dialogue = [{"text": "We use cookies on {site}, is that all right with you?", "label": "boilerplate", "kind": "banner"}] * 2
     (data / "authored" / "en.jsonl").write_text(json.dumps({"id": "en-1", "lang": "en", "source": "authored", "paragraphs": dialogue}) + "\n")
     rows: list[dict[str, Any]] = [
@@ -126,8 +127,8 @@ def test_strings_and_authored_documents_are_taken_along(files: Path, tmp_path: P
     assert main(["fit", *options, "-o", str(output), "--quiet"]) == 0
     sources = {source["name"]: source for source in Detector.load(output).model.card["sources"]}
     assert (sources["strings"]["documents"], sources["strings"]["paragraphs"], sources["strings"]["boilerplate"]) == (1 + 1 + 5, 21, 1)
-    assert sources["authored"]["documents"] == 2 + 5  # two copies filled, five spliced into prose
-    assert set(sources["authored"]["sha256"]) == {"en.jsonl", "slots.json", "cookies.csv"}
+    assert sources["authored"]["documents"] == 2 + 5 + 1  # two copies filled, five spliced into prose, one whole page
+    assert set(sources["authored"]["sha256"]) == {"en.jsonl", "slots.json", "cookies.csv", "tables.json"}
 
 
 def test_facts_hold_labels_and_digest_but_no_text(tmp_path: Path) -> None:

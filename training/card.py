@@ -91,7 +91,7 @@ def to_markdown(card: Mapping[str, Any]) -> str:
     for key, title in titles.items():
         if key in card:
             lines += ["", f"## {title}", "", "| figure | value |", "|---|---|", *_figure_rows(card[key])]
-            for group in ("by_kind", "by_language"):
+            for group in ("by_kind", "by_kind_at_1e-3", "by_language"):
                 lines += ["", f"| {group[3:]} | recall | n | article paragraphs lost | of |", "|---|---|---|---|---|", *_group_rows(card[key][group])]
     return "\n".join(lines) + "\n"
 

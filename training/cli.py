@@ -21,7 +21,7 @@ from training.card import make_card, to_markdown
 from training.compose import is_article
 from training.dataset import DatasetError, LabelledDocument, check_splits, read_documents
 from training.describe import describe
-from training.evaluate import evaluate, out_of_fold_figures, summary
+from training.evaluate import evaluate, out_of_fold_figures, summary, texts_alone
 from training.facts import page_facts, string_facts
 from training.fit import Settings, fit, with_card
 from training.packages import default_cache, fetch_all, read_pins
@@ -34,6 +34,7 @@ TUNED: Final[dict[str, tuple[type[int | float], str]]] = {
     "hot_share": (float, "share of the buckets that count once in a paragraph, 0 to 1"),
     "context_c": (float, "inverse regularisation strength of the context stage"),
     "context_weight": (float, "weight of composed documents in the context stage"),
+    "balance": (float, "least weight of a language's article texts, in multiples of its consent texts"),
     "passes": (int, "passes of the context stage"),
 }
 
@@ -165,6 +166,8 @@ def run_fit(args: argparse.Namespace) -> int:
     result = fit(used, settings, quiet=args.quiet)
     print("out of fold, by site:")
     summary(out_of_fold_figures(result))
+    for line in texts_alone(result):
+        print(line)
     measured = None
     if held_out:
         measured = evaluate(Detector(result.model), held_out)

@@ -11,6 +11,7 @@ from sklearn.metrics import average_precision_score
 
 from detector import Detector
 from training.dataset import DatasetError, LabelledDocument
+from training.extract import n_words
 from training.fit import Fit, Table
 from training.sources import Source
 
@@ -64,7 +65,7 @@ def figures(probability: NDArray[np.float64], table: Table, threshold: float) ->
         Counts; ``average_precision``; ``recall_at_1e-3`` and the like, the share of boilerplate above the article paragraph of that rank;
         at the threshold ``recall``, ``recall_mean_of_sites``, ``false_removal`` (share of article paragraphs), ``false_removals``,
         ``article_characters_lost``, ``precision``, ``other_removed``, ``hard_kept``; ``calibration_error`` (expected, ten equal bins); and
-        ``by_kind``, ``by_language``, ``by_site`` with recall, n, and false removals.
+        ``by_kind``, ``by_kind_at_1e-3``, ``by_language``, ``by_site`` with recall, n, and false removals.
     """
     boilerplate, article = table.boilerplate, table.article
     other = table.known & ~boilerplate & ~article
@@ -83,11 +84,12 @@ def figures(probability: NDArray[np.float64], table: Table, threshold: float) ->
     for name, share in SHARES:
         out[f"recall_at_{name}"] = float((probability[boilerplate] > ranked[int(share * len(ranked))]).mean())
     site = np.array(table.site)
+    balanced = probability > ranked[int(1e-3 * len(ranked))]
     by_site = _grouped(site, boilerplate, article, removed)
     hard = article & table.hard
     out |= {
         "recall": float(removed[boilerplate].mean()),
-        "recall_mean_of_sites": float(np.mean([group["recall"] for group in by_site.values() if group["boilerplate"]])),
+        "recall_mean_of_sites": _mean_recall(by_site),
         "false_removal": float(removed[article].mean()),
         "false_removals": int(removed[article].sum()),
         "article_characters_lost": float((removed * length)[article].sum() / length[article].sum()),
@@ -96,11 +98,18 @@ def figures(probability: NDArray[np.float64], table: Table, threshold: float) ->
         "hard": int(hard.sum()),
         "hard_kept": float(1 - removed[hard].mean()) if hard.any() else 1.0,
         "calibration_error": calibration_error(probability[table.known], boilerplate[table.known]),
+        "recall_mean_of_sites_at_1e-3": _mean_recall(_grouped(site, boilerplate, article, balanced)),
+        "hard_kept_at_1e-3": float(1 - balanced[hard].mean()) if hard.any() else 1.0,
         "by_kind": _grouped(np.array(table.kind), boilerplate, article & False, removed),
+        "by_kind_at_1e-3": _grouped(np.array(table.kind), boilerplate, article & False, balanced),
         "by_language": _grouped(np.array(table.lang), boilerplate, article, removed),
         "by_site": by_site,
     }
     return out
+
+
+def _mean_recall(groups: dict[str, dict[str, Any]]) -> float:
+    return float(np.mean([group["recall"] for group in groups.values() if group["boilerplate"]]))
 
 
 def _grouped(
@@ -140,13 +149,53 @@ def out_of_fold_figures(result: Fit) -> dict[str, Any]:
     return figures(result.probability[keep], table.rows(keep), result.model.thresholds["precision"])
 
 
+def texts_alone(result: Fit) -> list[str]:
+    """Figures of single consent texts (sources "packages" and "strings"), each alone and out of fold, as lines of text.
+
+    A package or project is never in two folds, so each is scored by a model that saw nothing of it. Recall is the mean of the languages with
+    `LEAST_TEXTS` consent texts of `WORDS` words or more. The cuts lose 1 in 1,000 article paragraphs of the real pages, or of the strings' prose
+    that is not about privacy; of the prose that is, the share lost is given.
+    """
+    table, alone = result.table, result.alone
+    source, lang = np.array(table.source), np.array(table.lang)
+    prose = (source == "strings") & table.article
+    cuts = {"article paragraphs of pages": table.measured & table.article, "ordinary prose of 'strings'": prose & ~table.hard}
+    lines = []
+    for cut_name, rows in cuts.items():
+        if not rows.any():
+            continue
+        cut = np.sort(alone[rows])[::-1][int(1e-3 * rows.sum())]
+        lines.append(f"texts alone, where 1 in 1,000 of {rows.sum():,} {cut_name} is lost:")
+        for name in ("packages", "strings"):
+            consent = np.flatnonzero((source == name) & table.boilerplate)
+            chosen = consent[np.array([n_words(table.texts[i]) >= WORDS for i in consent], np.bool_)]
+            recall = {
+                value: float((alone[mine] > cut).mean())
+                for value in sorted(set(lang[chosen]))
+                if len(mine := chosen[lang[chosen] == value]) >= LEAST_TEXTS
+            }
+            if recall:
+                good = ", ".join(f"{sum(r >= least for r in recall.values())} at {least}" for least in (0.75, 0.85, 0.9))
+                lines.append(
+                    f"  {name}: recall {np.mean(list(recall.values())):.3f}, mean of {len(recall)} languages ({good}); {len(chosen):,} texts"
+                )
+                lines.append("    " + " ".join(f"{value} {r:.2f}" for value, r in sorted(recall.items(), key=lambda item: -item[1])))
+        if (prose & table.hard).any():
+            lines.append(f"  prose about privacy and cookies lost: {(alone[prose & table.hard] > cut).mean():.3f} of {(prose & table.hard).sum():,}")
+    return lines
+
+
+WORDS: Final = 4
+LEAST_TEXTS: Final = 10
+
+
 def summary(result: dict[str, Any], write: Callable[[str], object] = print) -> None:
     """Print figures, a line each; groups as a table, sites left out."""
     for name, value in result.items():
         if isinstance(value, dict):
             continue
         write(f"{name:26s} {value:.5f}" if isinstance(value, float) else f"{name:26s} {value:,}")
-    for key in ("by_kind", "by_language"):
+    for key in ("by_kind", "by_kind_at_1e-3", "by_language"):
         write(f"{key[3:]:12s} {'recall':>8s} {'n':>8s} {'lost':>8s} {'of':>8s}")
         for value, group in result[key].items():
             recall = "-" if group["recall"] is None else f"{group['recall']:.3f}"

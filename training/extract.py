@@ -38,7 +38,7 @@ PLURAL: Final = re.compile(r"\{\s*\w+\s*,\s*(?:plural|select)\s*,(?:[^{}]|\{[^{}
 PLACEHOLDER: Final = re.compile(
     r"\$\{[^{}]*\}|\{\{[^{}]*\}\}|%\{[^{}]*\}|\{[^{}\s]{0,40}\}|%\(\w+\)[sd]|%\d*\$?[sd]\b|\$\$[^$]*\$\$|\$\d|\bLINK\b", re.IGNORECASE
 )
-COUNTED: Final = re.compile(r"count|number|num|total|d$|\bn\b", re.IGNORECASE)
+COUNTED: Final = re.compile(r"count|number|num|total|days?|months|years|filtered|duration|d$|\bn\b", re.IGNORECASE)
 NAMES: Final = ("Nordwind", "Aurelia Media", "Kestrel", "Miravel", "Talbot & Co.", "Luma", "Ostara", "Vantio", "Brightwater", "Selva")
 """Made-up names that stand in for placeholders."""
 UNSPACED: Final = re.compile(r"[぀-ヿ㐀-鿿฀-๿຀-໿ក-៿က-႟]")
@@ -149,8 +149,7 @@ def take(files: Mapping[str, bytes], recipe: Recipe) -> list[Text]:
     Returns
     -------
     list of Text
-        In the order of paths and places, none twice in a language; what equals the English of the same package is left out of other languages: it
-        was never translated.
+        In the order of paths and places, none twice in a language.
 
     Raises
     ------
@@ -175,13 +174,11 @@ def take(files: Mapping[str, bytes], recipe: Recipe) -> list[Text]:
                 kind = ("button" if is_button else recipe.kind) if recipe.label == "boilerplate" else None
                 hard = recipe.label == "article" and bool(HARD.search(text))
                 found.setdefault((lang, text), Text(text, lang, recipe.label, key, kind, hard))
-    english = {text for lang, text in found if lang == "en"}
-    kept = [t for (lang, text), t in found.items() if lang == "en" or text not in english]
-    if not kept:
+    if not found:
         raise DatasetError(
             f"no text was found in the files {recipe.files!r} with the keys {recipe.keys!r}; the package is not the one that this recipe is for"
         )
-    return _spread(kept, recipe.most)
+    return _spread(list(found.values()), recipe.most)
 
 
 HARD: Final = re.compile(r"cookie|consent|privacy|GDPR|RGPD|DSGVO|クッキー|쿠키", re.IGNORECASE)

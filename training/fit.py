@@ -33,6 +33,13 @@ CONTEXT_C: Final = 0.1
 CONTEXT_WEIGHT: Final = 0.03
 """Weight of composed documents in the context stage where there are real pages: they teach the order of other languages and of short
 documents, but hold far more consent text than a page does: at this weight a third of the pages' in all."""
+WHOLE_LINES: Final = 40
+"""Without real pages, composed documents of so many lines stand for them."""
+BALANCE: Final = 10.0
+"""Weight of all article texts of a language, as a multiple of that of its consent texts, at least. In a language with little article text the
+common words would become signs of consent text, and its prose would be lost first where one threshold serves all languages."""
+MOST_BALANCE: Final = 10.0
+"""No text weighs more than so many."""
 PASSES: Final = 2
 """Passes of the context stage: the second sees the first's result. It adds .015 of recall at 1 in 1,000 and .03 at 1 in 10,000; a third
 adds nothing."""
@@ -54,6 +61,7 @@ class Settings:
     hot_share: float = HOT_SHARE
     context_c: float = CONTEXT_C
     context_weight: float = CONTEXT_WEIGHT
+    balance: float = BALANCE
     passes: int = PASSES
     folds: int = FOLDS
     jobs: int = 1
@@ -71,7 +79,7 @@ class Table:
     group : ndarray of intp, shape (n_paragraphs,)
     bounds : ndarray of intp, shape (n_documents + 1,)
     weight : ndarray of float64, shape (n_paragraphs,)
-    kind, lang, site : list of str
+    kind, lang, site, source : list of str
     """
 
     texts: list[str]
@@ -86,6 +94,7 @@ class Table:
     kind: list[str]
     lang: list[str]
     site: list[str]
+    source: list[str]
 
     @classmethod
     def of(cls, sources: Sequence[Source], weights: dict[str, float] | None = None) -> Table:
@@ -107,6 +116,7 @@ class Table:
             kind=[p.kind or "" for _, _, p in rows],
             lang=[document.lang for _, document, _ in rows],
             site=[document.group for _, document, _ in rows],
+            source=[source.name for source, _, _ in rows],
         )
 
     def rows(self, keep: Flags) -> Table:
@@ -119,7 +129,7 @@ class Table:
 
         bounds: Integers = np.unique(kept_before[self.bounds])
         masks = {name: getattr(self, name)[keep] for name in ("boilerplate", "article", "known", "measured", "hard", "group", "weight")}
-        return Table(texts=of(self.texts), bounds=bounds, kind=of(self.kind), lang=of(self.lang), site=of(self.site), **masks)
+        return Table(texts=of(self.texts), bounds=bounds, kind=of(self.kind), lang=of(self.lang), site=of(self.site), source=of(self.source), **masks)
 
 
 class Progress:
@@ -157,15 +167,43 @@ def fit_paragraph_stage(counts: sp.csr_matrix, boilerplate: Flags, weight: Float
 
 
 def merge_copies(rows: Integers, text_of: Integers, boilerplate: Flags, weight: Floats) -> tuple[Integers, Floats]:
-    """Keep the first row of each text and label, with the largest weight that any of them has.
+    """Keep the first row of each text and label, with the largest weight that any of them has, times the label's share of the text's rows.
 
-    A text counts once, however many pages show it: the vendors' wording would outweigh everything else.
+    A text counts once, however many pages show it: the vendors' wording would outweigh everything else. One that has both labels counts as
+    each as often as it is that: "Terms" is a piece of a consent line now and then, and a plain link on every other page.
     """
     key = text_of[rows] * 2 + boilerplate[rows]
-    _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
+    keys, first, inverse, n = np.unique(key, return_index=True, return_inverse=True, return_counts=True)
     largest = np.zeros(len(first))
     np.maximum.at(largest, inverse, weight[rows])
-    return rows[first], largest
+    n_of_text = np.bincount(keys // 2, weights=n)
+    return rows[first], largest * n / n_of_text[keys // 2]
+
+
+def balance_languages(table: Table, text_of: Integers, ratio: float) -> Floats:
+    """Weights of the rows: article texts of a language weigh together at least `ratio` times as much as its consent texts.
+
+    Parameters
+    ----------
+    table : Table
+    text_of : ndarray of intp, shape (n_paragraphs,)
+        Number of each row's text; a text counts once in a language.
+    ratio : float
+        0 leaves all as they are.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_paragraphs,)
+    """
+    languages, lang = np.unique(np.array(table.lang), return_inverse=True)
+    key = (text_of * len(languages) + lang) * 2 + table.boilerplate
+    first = np.zeros(len(key), np.bool_)
+    first[np.unique(key, return_index=True)[1]] = True
+    first &= table.known
+    consent = np.bincount(lang[first & table.boilerplate], minlength=len(languages))
+    article = np.bincount(lang[first & ~table.boilerplate], minlength=len(languages))
+    weight = np.clip(ratio * consent / np.maximum(article, 1), 1, MOST_BALANCE)
+    return np.where(table.boilerplate, 1.0, weight[lang]) * table.weight
 
 
 def folds_by_group(table: Table, settings: Settings) -> Integers:
@@ -218,11 +256,22 @@ def choose_thresholds(probability: Floats, article: Flags) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Fit:
-    """A fitted model with the out-of-fold probabilities that its thresholds were chosen on."""
+    """A fitted model with the out-of-fold scores that it was made from.
+
+    Attributes
+    ----------
+    model : Model
+    table : Table
+    probability : ndarray of float64, shape (n_paragraphs,)
+        In its document; thresholds were chosen on these.
+    alone : ndarray of float64, shape (n_paragraphs,)
+        Log-odds of the paragraph stage, each text alone.
+    """
 
     model: Model
     table: Table
     probability: Floats
+    alone: Floats
 
 
 def fit(sources: Sequence[Source], settings: Settings | None = None, *, weights: dict[str, float] | None = None, quiet: bool = False) -> Fit:
@@ -263,8 +312,10 @@ def _fit(sources: Sequence[Source], settings: Settings, weights: dict[str, float
     n_tokens = n_tokens_of[text_of]
     say(f"{len(distinct):,} distinct texts hashed into {1 << settings.bits:,} buckets")
 
+    balanced = balance_languages(table, text_of, settings.balance)
+
     def stage_of(rows: Integers) -> ParagraphStage:
-        rows, weight = merge_copies(rows, text_of, table.boilerplate, table.weight)
+        rows, weight = merge_copies(rows, text_of, table.boilerplate, balanced)
         return fit_paragraph_stage(counts[text_of[rows]], table.boilerplate[rows], weight, settings)
 
     fold = folds_by_group(table, settings)
@@ -283,7 +334,7 @@ def _fit(sources: Sequence[Source], settings: Settings, weights: dict[str, float
     say("paragraph stage fitted on everything")
 
     length = np.repeat(np.diff(table.bounds), np.diff(table.bounds))
-    whole = table.measured if table.measured.any() else length >= 40
+    whole = table.measured if table.measured.any() else length >= WHOLE_LINES
     in_context = np.where(whole, 1.0, settings.context_weight if whole.any() else 1.0) * table.weight
     out_of_fold = np.zeros(len(own))
     for k in range(settings.folds):
@@ -314,7 +365,7 @@ def _fit(sources: Sequence[Source], settings: Settings, weights: dict[str, float
         thresholds=choose_thresholds(probability, table.article & chosen),
     )
     say("calibrated, thresholds chosen: " + ", ".join(f"{name} {value:.4f}" for name, value in model.thresholds.items()))
-    return Fit(model, table, probability)
+    return Fit(model, table, probability, own)
 
 
 def _apply_context(coefficients: Floats, biases: Floats, own: Floats, n_tokens: Integers, bounds: Integers) -> Floats:

@@ -180,13 +180,14 @@ def _debian_tar(path: Path) -> bytes:
 
 
 def texts(package: Package, path: Path) -> list[Text]:
-    """Texts of a package, by its recipes; a text that two of them take keeps the first's label."""
+    """Texts of a package, by its recipes; a text that two of them take keeps the first's label, and what equals its English was never translated."""
     files = contents(path, [recipe.files for recipe in package.read])
     found: dict[tuple[str, str], Text] = {}
     for recipe in package.read:
         for text in take(files, recipe):
             found.setdefault((text.lang, text.text), text)
-    return list(found.values())
+    english = {text for lang, text in found if lang == "en"}
+    return [text for (lang, _), text in found.items() if lang == "en" or text.text not in english]
 
 
 def fetch_all(packages: Iterable[Package], cache: Path, say: Callable[[str], None]) -> tuple[list[dict[str, Any]], list[str]]:

@@ -18,7 +18,7 @@ Words = Mapping[str, Sequence[str]]
 FIELDS: Final = ("name", "provider", "purpose", "duration", "type")
 LISTS: Final = (*FIELDS, "durations", "types", "purposes", "vendor", "headings")
 """Lists of words that each language needs: labels of the fields, values, rows of vendor lists, headings."""
-TABLES: Final = 16
+TABLES: Final = 5
 """Tables of a language; those of `MORE_OF` get three times as many."""
 MORE_OF: Final = ("en", "de")
 ROWS: Final = (3, 9)
@@ -125,4 +125,12 @@ def _two_lines(row: Row, labels: Row, rng: random.Random) -> list[str]:  # noqa:
     return [row["name"], rest] if rest else [row["name"]]
 
 
-LAYOUTS: Final[tuple[Callable[[Row, Row, random.Random], list[str]], ...]] = (_in_one_line, _field_lines, _labelled_lines, _labelled_line, _two_lines)
+LAYOUTS: Final[tuple[Callable[[Row, Row, random.Random], list[str]], ...]] = (
+    _in_one_line,
+    _in_one_line,
+    _field_lines,
+    _labelled_lines,
+    _labelled_lines,
+    _labelled_line,
+    _two_lines,
+)
