@@ -13,6 +13,7 @@ import random
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -110,7 +111,7 @@ class Slots:
 
             return SLOT.sub(value, text)
 
-        paragraphs = tuple(LabelledParagraph(fill_text(p.text), p.label, p.kind, p.hard) for p in document.paragraphs)
+        paragraphs = tuple(replace(p, text=fill_text(p.text)) for p in document.paragraphs)
         return _with(document, document.id, paragraphs)
 
 

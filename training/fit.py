@@ -23,7 +23,8 @@ from threadpoolctl import threadpool_limits
 
 from detector.context import context_features
 from detector.model import THRESHOLDS, Model, probability_of
-from training.dataset import DatasetError
+from training.dataset import DatasetError, LabelledParagraph
+from training.extract import n_words
 from training.pipeline import BITS, HOT_SHARE, C, OccurrenceTfidf, count_ngrams, new_classifier
 from training.sources import Source
 
@@ -74,8 +75,9 @@ class Table:
     Attributes
     ----------
     texts : list of str
-    boilerplate, article, known, measured, hard : ndarray of bool, shape (n_paragraphs,)
-        `article` is the label "article" alone; `known` is every label but "unsure"; `measured` rows choose thresholds.
+    boilerplate, article, known, measured, hard, generic : ndarray of bool, shape (n_paragraphs,)
+        `article` is the label "article" alone; `known` is every label but "unsure"; `measured` rows choose thresholds; `generic` rows mean
+        nothing outside their document, and teach the context stage only.
     group : ndarray of intp, shape (n_paragraphs,)
     bounds : ndarray of intp, shape (n_documents + 1,)
     weight : ndarray of float64, shape (n_paragraphs,)
@@ -88,6 +90,7 @@ class Table:
     known: Flags
     measured: Flags
     hard: Flags
+    generic: Flags
     group: Integers
     bounds: Integers
     weight: Floats
@@ -110,6 +113,7 @@ class Table:
             known=label != "unsure",
             measured=np.array([source.measured for source, _, _ in rows]),
             hard=np.array([p.hard for _, _, p in rows]),
+            generic=np.array([p.generic or (not source.measured and is_generic(p)) for source, _, p in rows]),
             group=group,
             bounds=np.cumsum([0, *[len(document.paragraphs) for document in documents]]).astype(np.intp),
             weight=np.array([(weights or {}).get(source.name, 1.0) for source, _, _ in rows]),
@@ -128,8 +132,16 @@ class Table:
             return [values[i] for i in at]
 
         bounds: Integers = np.unique(kept_before[self.bounds])
-        masks = {name: getattr(self, name)[keep] for name in ("boilerplate", "article", "known", "measured", "hard", "group", "weight")}
+        masks = {name: getattr(self, name)[keep] for name in ("boilerplate", "article", "known", "measured", "hard", "generic", "group", "weight")}
         return Table(texts=of(self.texts), bounds=bounds, kind=of(self.kind), lang=of(self.lang), site=of(self.site), source=of(self.source), **masks)
+
+
+def is_generic(paragraph: LabelledParagraph) -> bool:
+    """Whether a consent text is a single word: "Cookies", "Consent", "Save" are anything's own. On real pages they are as frequent as they are."""
+    return paragraph.label == "boilerplate" and n_words(paragraph.text) < GENERIC_WORDS
+
+
+GENERIC_WORDS: Final = 2
 
 
 class Progress:
@@ -207,11 +219,19 @@ def balance_languages(table: Table, text_of: Integers, ratio: float) -> Floats:
 
 
 def folds_by_group(table: Table, settings: Settings) -> Integers:
-    """Number of the fold that each row is held out in; a group is never in two."""
+    """Number of the fold that each row is held out in; a group is never in two.
+
+    Real pages are dealt out by themselves: their folds, and so their figures, stay comparable when other sources change.
+    """
     fold = np.zeros(len(table.texts), np.intp)
     splitter = StratifiedGroupKFold(settings.folds, shuffle=True, random_state=settings.seed)
-    for k, (_, held_out) in enumerate(splitter.split(fold, table.boilerplate, table.group)):
-        fold[held_out] = k
+    for rows in (np.flatnonzero(table.measured), np.flatnonzero(~table.measured)):
+        n_groups = len(np.unique(table.group[rows]))
+        if n_groups < settings.folds:  # too few to be dealt out: each is held out in a fold of its own
+            fold[rows] = np.unique(table.group[rows], return_inverse=True)[1]
+            continue
+        for k, (_, held_out) in enumerate(splitter.split(rows, table.boilerplate[rows], table.group[rows])):
+            fold[rows[held_out]] = k
     return fold
 
 
@@ -323,14 +343,14 @@ def _fit(sources: Sequence[Source], settings: Settings, weights: dict[str, float
 
     def held_out_scores(k: int) -> tuple[Integers, Floats]:
         held_out = np.flatnonzero(fold == k)
-        return held_out, stage_of(np.flatnonzero((fold != k) & table.known)).log_odds(counts[text_of[held_out]])
+        return held_out, stage_of(np.flatnonzero((fold != k) & table.known & ~table.generic)).log_odds(counts[text_of[held_out]])
 
     for k, (held_out, scores) in enumerate(
         Parallel(settings.jobs, backend="threading", return_as="generator")(delayed(held_out_scores)(k) for k in range(settings.folds)), 1
     ):
         own[held_out] = scores
         say(f"paragraph stage, fold {k} of {settings.folds}: {len(held_out):,} paragraphs scored")
-    final = stage_of(np.flatnonzero(table.known))
+    final = stage_of(np.flatnonzero(table.known & ~table.generic))
     say("paragraph stage fitted on everything")
 
     length = np.repeat(np.diff(table.bounds), np.diff(table.bounds))

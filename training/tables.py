@@ -55,7 +55,8 @@ def cookie_tables(tables: Mapping[str, Words], cookies: Sequence[Mapping[str, st
     Returns
     -------
     list of LabelledDocument
-        Dialogues of the family "cookie-table"; those of a language are one group.
+        Dialogues of the family "cookie-table"; those of a language are one group. Lines without a cookie's name or purpose ("Duration: 2 years")
+        are generic: a course has them too.
     """
     made = []
     for lang, words in sorted(tables.items()):
@@ -64,15 +65,19 @@ def cookie_tables(tables: Mapping[str, Words], cookies: Sequence[Mapping[str, st
             fields = [field for field in FIELDS if field == "name" or rng.random() < FIELD_SHARE]
             labels = {field: rng.choice(words[field]) for field in FIELDS}
             lines = [rng.choice(words["headings"])] if rng.random() < FIELD_SHARE else []
+            telling = [*words["headings"], *words["vendor"]]
             if layout is _in_one_line and rng.random() < FIELD_SHARE:
                 lines.append(" ".join(labels[field] for field in fields))
             for _ in range(rng.randint(*ROWS)):
                 cookie = rng.choice(cookies)
                 values = _values(cookie, words, lang, rng)
                 lines += layout({field: values[field] for field in fields}, labels, rng)
+                telling += (values["name"], values["purpose"])
                 if rng.random() < VENDOR_SHARE:
                     lines.append(rng.choice(words["vendor"]))
-            paragraphs = tuple(LabelledParagraph(line, "boilerplate", "preference") for line in lines)
+            paragraphs = tuple(
+                LabelledParagraph(line, "boilerplate", "preference", generic=not any(text in line for text in telling)) for line in lines
+            )
             made.append(LabelledDocument(f"{lang}-table-{n}", lang, "authored", f"authored/{lang}-tables", paragraphs, family="cookie-table"))
     return made
 
