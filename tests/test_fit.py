@@ -110,6 +110,20 @@ def test_a_site_is_never_in_two_folds(source: Source) -> None:
     assert set(fold) == {0, 1, 2}
 
 
+def test_pages_keep_their_folds_when_other_sources_change(source: Source) -> None:
+    consent = [LabelledDocument(f"c{i}", "fi", "packages", f"packages/{i}", (LabelledParagraph(f"suostumus {i}", "boilerplate"),)) for i in range(9)]
+    both = Table.of([Source("packages", consent, {}, measured=False), source])
+    assert folds_by_group(both, SETTINGS)[both.measured].tolist() == folds_by_group(Table.of([source]), SETTINGS).tolist()
+
+
+def test_what_means_nothing_alone_teaches_the_context_stage_only() -> None:
+    texts = (("Cookies", False), ("We use cookies", False), ("Duration: 2 years", True))
+    paragraphs = tuple(LabelledParagraph(text, "boilerplate", generic=generic) for text, generic in texts)
+    document = LabelledDocument("d", "en", "made", "d", (*paragraphs, LabelledParagraph("Cookies", "article")))
+    for measured, generic in ((False, [True, False, True, False]), (True, [False, False, True, False])):
+        assert Table.of([Source("made", [document], {}, measured=measured)]).generic.tolist() == generic
+
+
 def test_out_of_fold_probabilities_are_calibrated(fitted: Fit) -> None:
     table = fitted.table
     assert abs(fitted.probability[table.known].mean() - table.boilerplate[table.known].mean()) < 0.02

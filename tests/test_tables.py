@@ -40,6 +40,13 @@ def test_rows_come_in_one_line_and_in_several_with_labels_and_without() -> None:
     assert any(any(line.startswith("name") and "_ga_" in line for line in lines) for lines in made)
 
 
+def test_a_line_without_a_cookies_name_or_purpose_is_generic() -> None:
+    rows = [p for d in cookie_tables({"fi": WORDS}, COOKIES, random.Random(1)) for p in d.paragraphs]
+    assert any(p.generic for p in rows)
+    assert not any(p.generic for p in rows if "_ga_" in p.text or "purposes" in p.text or "vendor" in p.text)
+    assert all(p.generic for p in rows if p.text in WORDS["durations"])
+
+
 def test_english_tables_tell_the_facts_of_the_cookie() -> None:
     texts = [p.text for d in cookie_tables({"en": WORDS}, COOKIES, random.Random(0)) for p in d.paragraphs]
     assert any("tells visitors apart" in text for text in texts)
