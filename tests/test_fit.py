@@ -16,7 +16,19 @@ from detector.model import Model, probability_of
 from tests import labelled
 from training.dataset import DatasetError, LabelledDocument, LabelledParagraph
 from training.evaluate import texts_alone
-from training.fit import MAY_LOSE, MOST_BALANCE, Fit, Settings, Table, balance_languages, choose_thresholds, fit, folds_by_group, merge_copies
+from training.fit import (
+    MAY_LOSE,
+    MOST_BALANCE,
+    Fit,
+    Settings,
+    Table,
+    balance_languages,
+    choose_thresholds,
+    context_weights,
+    fit,
+    folds_by_group,
+    merge_copies,
+)
 from training.pipeline import OccurrenceTfidf, count_ngrams, paragraph_pipeline
 from training.sources import Source
 from training.sources import labelled as labelled_source
@@ -114,6 +126,21 @@ def test_pages_keep_their_folds_when_other_sources_change(source: Source) -> Non
     consent = [LabelledDocument(f"c{i}", "fi", "packages", f"packages/{i}", (LabelledParagraph(f"suostumus {i}", "boilerplate"),)) for i in range(9)]
     both = Table.of([Source("packages", consent, {}, measured=False), source])
     assert folds_by_group(both, SETTINGS)[both.measured].tolist() == folds_by_group(Table.of([source]), SETTINGS).tolist()
+
+
+def test_composed_documents_with_consent_text_weigh_least_in_the_context_stage() -> None:
+    consent, article = LabelledParagraph("We use cookies", "boilerplate"), LabelledParagraph("The council met", "article")
+
+    def table(measured: bool, *documents: tuple[LabelledParagraph, ...]) -> list[Source]:
+        made = [LabelledDocument(f"{measured}{i}", "en", "made", f"{measured}{i}", rows) for i, rows in enumerate(documents)]
+        return [Source("pages" if measured else "authored", made, {}, measured=measured)]
+
+    composed = table(False, (article, consent), (), (article,))
+    weights = context_weights(Table.of(composed + table(True, (article,))), Settings(context_weight=0.1, article_weight=0.4))
+    assert weights.tolist() == [0.1, 0.1, 0.4, 1.0]
+    long = table(False, (article,) * 50, (article, consent))
+    assert context_weights(Table.of(long), Settings(context_weight=0.1)).tolist() == [1.0] * 50 + [0.1] * 2
+    assert context_weights(Table.of(table(False, (article, consent))), Settings()).tolist() == [1.0, 1.0]
 
 
 def test_what_means_nothing_alone_teaches_the_context_stage_only() -> None:

@@ -133,6 +133,8 @@ def test_the_command_refuses_an_unknown_set_and_writes_nothing_without_texts(
 
 
 def test_a_file_that_holds_no_pins_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="No such file or directory; run it in a checkout of the project, or give its pins with --pins"):
+        read_pins(tmp_path / "pins.json")
     for text in ("{", "[{}]", '[{"name": "a"}]'):
         (tmp_path / "pins.json").write_text(text, encoding="utf-8")
         with pytest.raises(DatasetError, match="not a list of pinned packages"):

@@ -72,10 +72,15 @@ def read_pins(path: str | Path) -> list[Package]:
     """
     try:
         rows = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DatasetError(f"{path}: {error.strerror}; run it in a checkout of the project, or give its pins with --pins") from error
+    except ValueError as error:
+        raise DatasetError(f"{path}: not a list of pinned packages: {error}") from error
+    try:
         return [
             Package(**{**row, "read": tuple(Recipe(**recipe) for recipe in row["read"]), "options": tuple(row.get("options", ()))}) for row in rows
         ]
-    except (ValueError, TypeError, KeyError) as error:
+    except (TypeError, KeyError) as error:
         raise DatasetError(
             f"{path}: not a list of pinned packages ({type(error).__name__}: {error}); compare it with the project's data/packages.json"
         ) from error
