@@ -128,7 +128,7 @@ def test_pages_keep_their_folds_when_other_sources_change(source: Source) -> Non
     assert folds_by_group(both, SETTINGS)[both.measured].tolist() == folds_by_group(Table.of([source]), SETTINGS).tolist()
 
 
-def test_composed_documents_with_consent_text_weigh_least_in_the_context_stage() -> None:
+def test_consent_text_of_composed_documents_weighs_least_in_the_context_stage() -> None:
     consent, article = LabelledParagraph("We use cookies", "boilerplate"), LabelledParagraph("The council met", "article")
 
     def table(measured: bool, *documents: tuple[LabelledParagraph, ...]) -> list[Source]:
@@ -137,9 +137,9 @@ def test_composed_documents_with_consent_text_weigh_least_in_the_context_stage()
 
     composed = table(False, (article, consent), (), (article,))
     weights = context_weights(Table.of(composed + table(True, (article,))), Settings(context_weight=0.1, article_weight=0.4))
-    assert weights.tolist() == [0.1, 0.1, 0.4, 1.0]
+    assert weights.tolist() == [0.4, 0.1, 0.4, 1.0]
     long = table(False, (article,) * 50, (article, consent))
-    assert context_weights(Table.of(long), Settings(context_weight=0.1)).tolist() == [1.0] * 50 + [0.1] * 2
+    assert context_weights(Table.of(long), Settings(context_weight=0.1, article_weight=0.4)).tolist() == [1.0] * 50 + [0.4, 0.1]
     assert context_weights(Table.of(table(False, (article, consent))), Settings()).tolist() == [1.0, 1.0]
 
 

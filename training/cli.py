@@ -33,8 +33,8 @@ TUNED: Final[dict[str, tuple[type[int | float], str]]] = {
     "C": (float, "inverse regularisation strength of the paragraph stage"),
     "hot_share": (float, "share of the buckets that count once in a paragraph, 0 to 1"),
     "context_c": (float, "inverse regularisation strength of the context stage"),
-    "context_weight": (float, "weight of composed documents with consent text in the context stage"),
-    "article_weight": (float, "weight of those without"),
+    "context_weight": (float, "weight of consent texts of composed documents in the context stage"),
+    "article_weight": (float, "weight of their article texts there"),
     "balance": (float, "least weight of a language's article texts, in multiples of its consent texts"),
     "passes": (int, "passes of the context stage"),
 }
