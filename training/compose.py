@@ -164,8 +164,8 @@ def compose(documents: Sequence[LabelledDocument], slots: Slots, seed: int, host
     Returns
     -------
     list of LabelledDocument
-        Each document filled (`COPIES` times if it has slots), excerpts of each article, then each dialogue spliced into `SPLICES` articles, and for
-        some a whole page. A spliced document belongs to the dialogue's group: its wording is what must not be split.
+        Each document filled (`COPIES` times if it has slots), excerpts of each article, then each dialogue spliced into `SPLICES` articles and
+        into a whole page. A spliced document belongs to the dialogue's group: its wording is what must not be split.
     """
     rng = random.Random(seed)
     composed: list[LabelledDocument] = []
@@ -194,9 +194,9 @@ def compose(documents: Sequence[LabelledDocument], slots: Slots, seed: int, host
             at = _place(len(host), rng)
             composed.append(_with(document, f"{document.id}+{n}", (*host[:at], *_cut(slots.fill(document, rng), rng), *host[at:])))
         if document.lang in articles and rng.random() < PAGES:
-            hosts = hard[document.lang] if rng.random() < HARD_PAGES else []
+            about_consent = hard[document.lang] if rng.random() < HARD_PAGES else []
             parts = [
-                slots.fill(rng.choice(hosts or plain[document.lang] or articles[document.lang]), rng).paragraphs
+                slots.fill(rng.choice(about_consent or plain[document.lang] or articles[document.lang]), rng).paragraphs
                 for _ in range(rng.randint(*PAGE_PARTS))
             ]
             page = [p for part in parts for p in part]
