@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -99,3 +100,22 @@ def test_a_file_that_holds_no_facts_is_an_error(tmp_path: Path, capsys: pytest.C
     (tmp_path / "facts.jsonl.gz").write_bytes(b"hello")
     assert cli.main(["sources", "strings", "--checkout", "a=.", "--facts", str(tmp_path / "facts.jsonl.gz"), "-o", str(tmp_path / "o")]) == 2
     assert "can't be read as facts" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("kind", "name"), [("pages", "adbar/trafilatura"), ("strings", "trafilatura")])
+def test_a_missing_extra_is_an_error_and_not_a_missing_text(
+    labelled: dict[str, Any],
+    checkout: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    kind: str,
+    name: str,
+) -> None:
+    fact = page_facts(labelled) if kind == "pages" else string_facts({"text": "Home", "label": "article", "lang": "en", "source": name})
+    facts = tmp_path / "facts.jsonl.gz"
+    facts.write_bytes(gzip.compress(json.dumps(fact).encode()))
+    monkeypatch.setitem(sys.modules, "lxml", None)
+    arguments = ["sources", kind, "--checkout", f"{name}={checkout}", "--facts", str(facts), "-o", str(tmp_path / "out.jsonl")]
+    assert cli.main(arguments) == 2
+    assert "install the extra: pip install 'consent-text-detector[sources]'" in capsys.readouterr().err

@@ -48,6 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (DatasetError, CorpusError, ModelError, OSError) as error:
         print(f"consent-training: error: {error}", file=sys.stderr)
         return 2
+    except ImportError as error:
+        print(f"consent-training: error: {error}; install the extra: pip install 'consent-text-detector[sources]'", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("consent-training: stopped; nothing was written", file=sys.stderr)
         return 130

@@ -171,6 +171,8 @@ def _texts(folder: Path) -> Iterator[str]:
         for name in FORMATS[path.suffix]:
             try:
                 found = [text for _, text in READERS[name](data)]
+            except ImportError:  # of the extra "sources": no file could be read
+                raise
             except Exception:  # noqa: BLE001, S112  # another project's file, broken in whatever way: its strings are counted as missing
                 continue
             for text in found:
