@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from detector.filtering import Detector, FilteredDocument, Paragraph
+from detector.explain import Explanation, Ngram
+from detector.filtering import Detector, FilteredDocument
+from detector.paragraphs import Paragraph
 from detector.persistence import ModelError
 
-__all__ = ["Detector", "FilteredDocument", "ModelError", "Paragraph"]
+__all__ = ["Detector", "Explanation", "FilteredDocument", "ModelError", "Ngram", "Paragraph"]
 __version__ = "0.1.0"

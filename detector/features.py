@@ -68,6 +68,10 @@ class HashedLines(NamedTuple):
         The lines that have a token.
     blank : ndarray of bool, shape (n_lines,)
         The lines of nothing but white space.
+    folded : ndarray of uint8
+        The text as it was hashed, in UTF-8, with zeros behind it.
+    starts, ends : ndarray of intp, shape (n_tokens,)
+        Place of each token in it.
     """
 
     tokens: NDArray[np.intp]
@@ -75,6 +79,9 @@ class HashedLines(NamedTuple):
     line_buckets: NDArray[np.int64]
     lines: NDArray[np.intp]
     blank: NDArray[np.bool_]
+    folded: NDArray[np.uint8]
+    starts: NDArray[np.intp]
+    ends: NDArray[np.intp]
 
 
 def utf8(text: str) -> bytes:
@@ -143,7 +150,7 @@ def hash_lines(text: str | bytes, bits: int) -> HashedLines:
         for row, (source, at) in enumerate(((words, first), (words, last), (pairs, first), (pairs, last - 1))):
             line_buckets[row] = _bucket(source[at], 4 + row, bits)
         line_buckets[2:, first == last] = none
-    return HashedLines(tokens, token_buckets, line_buckets, lines, _blank_lines(classes, newlines, tokens))
+    return HashedLines(tokens, token_buckets, line_buckets, lines, _blank_lines(classes, newlines, tokens), folded, starts, ends)
 
 
 class _Loads:

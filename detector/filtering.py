@@ -5,21 +5,30 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from typing import Any, Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.explain import Explanation, Ngram, ngrams_of
 from detector.features import hash_lines, utf8
 from detector.model import LABELS, THRESHOLDS, Model, probability_of
-from detector.paragraphs import cut_lines, paragraph_lines, paragraph_offsets
+from detector.paragraphs import Paragraph, cut_lines, paragraph_lines, paragraph_offsets
 from detector.persistence import load_model
+from detector.pieces import Pieces, cut_into_pieces, expand, suspects
+from detector.policies import is_policy
 
 Verdict = Literal["clean", "filtered", "consent_only"]
 
+CLEAR: Final = -3.0
+CLEAR_WORDS: Final = 5
+"""Log-odds up to which a piece of so many words is clearly article text. A line that is consent text as a whole is cut only if it has such a piece:
+many consent lines have a sentence that says nothing by itself."""
+NEARLY_ALL: Final = 0.9
+SENTENCE_BYTES: Final = 40
+"""A document of which at least this share was removed holds consent text only, if no line that is left has so many bytes of UTF-8."""
 CHUNK: Final = 1 << 18
 """Bytes of text that are hashed in one go: large enough that numpy's calls cost little, small enough for the cache (2**17 and 2**19 are about
 4 % slower). Results do not depend on it."""
@@ -28,27 +37,26 @@ STREAM_CHARACTERS: Final = 8_000_000
 """`Detector.filter_stream` filters as many documents at once as stay under both, so that memory is bounded."""
 
 
-@dataclass(frozen=True, slots=True)
-class Paragraph:
-    """A paragraph of a document: one line with the blank lines that follow it.
+class CutLine(NamedTuple):
+    """A line that was cut, and its pieces; neighbouring pieces have different labels. One piece is a line whose pieces decided otherwise than it did.
 
     Attributes
     ----------
-    text : str
-        The paragraph, line ends included.
-    start, end : int
-        Its place in the document, in code points, end exclusive.
-    probability : float
-        That it is boilerplate, in its document.
-    label : str
-        "article" or "boilerplate".
+    paragraph : int
+        Its number among the document's paragraphs with text.
+    length : int
+        Of the line without its line end, in code points.
+    starts : list of int
+        Offset of each piece in the line, in code points; the first is 0.
+    log_odds : list of float
+    removed : list of bool
     """
 
-    text: str
-    start: int
-    end: int
-    probability: float
-    label: str
+    paragraph: int
+    length: int
+    starts: list[int]
+    log_odds: list[float]
+    removed: list[bool]
 
 
 class FilteredDocument:
@@ -61,53 +69,91 @@ class FilteredDocument:
     text : str
         The article: every kept character untouched; the same object as `original` where nothing was removed.
     verdict : str
-        "clean" (nothing removed), "filtered", or "consent_only" (nothing else was there).
+        "clean" (nothing removed), "filtered", or "consent_only": nothing, or next to nothing, else was there, or it is a privacy or cookie policy
+        (`detector.policies`), whose text is left as it is: whether to drop it is the caller's choice.
+    share_removed : float
+        Share of the document's characters that were taken out, 0 to 1.
     paragraphs : list of Paragraph
         All paragraphs, in order; joined, their texts are the document.
     removed : list of Paragraph
         Those taken out.
+    cuts : sequence of CutLine
+        Lines that joined article and consent text, and were cut.
     """
 
-    __slots__ = ("_blank", "_n_removed", "_probability", "_removed", "original", "text")
+    __slots__ = ("_blank", "_n_removed", "_probability", "_removed", "_scores", "cuts", "original", "text")
 
     def __init__(
-        self, original: str, text: str, blank: NDArray[np.bool_], probability: NDArray[np.float64], removed: NDArray[np.bool_], n_removed: int
+        self,
+        original: str,
+        blank: NDArray[np.bool_],
+        probability: NDArray[np.float64],
+        removed: NDArray[np.bool_],
+        n_removed: int,
+        lines_to_cut: Sequence[tuple[int, int]],
+        cut: Sequence[CutLine],
+        scores: tuple[NDArray[np.float64], NDArray[np.intp]],
     ) -> None:
         self.original = original
-        self.text = text
         self._blank = blank  # [n_lines]
         self._probability = probability  # [n_paragraphs with text]
         self._removed = removed  # [n_paragraphs with text]
-        self._n_removed = n_removed
-
-    def _spread(self, values: NDArray[Any], leading: object) -> NDArray[Any]:
-        """Values of the paragraphs with text, with one more in front where blank lines come first."""
-        return np.append(np.array([leading], values.dtype), values) if self._blank[:1].any() else values
+        self._n_removed = n_removed  # lines, and pieces of lines
+        self._scores = scores  # log-odds of each paragraph with text on its own, and its number of words
+        self.cuts = cut
+        if cut and n_removed:
+            self.text = "".join(p.text for p in self.paragraphs if p.label == LABELS[0])
+        else:
+            self.text = cut_lines(original, lines_to_cut) if n_removed else original
 
     def __repr__(self) -> str:
         n = len(paragraph_lines(self._blank)) if self.original else 0
+        n += sum(len(line.starts) - 1 for line in self.cuts)
         return f"FilteredDocument({self.verdict}, {self._n_removed} of {n} paragraphs removed)"
 
     @property
     def verdict(self) -> Verdict:  # noqa: D102 - with the class
+        if is_policy(self.original, *self._scores):
+            return "consent_only"
         if not self._n_removed:
             return "clean"
-        return "consent_only" if self._n_removed == len(self._removed) else "filtered"
+        if not self.cuts and self._n_removed == len(self._removed):
+            return "consent_only"
+        return "consent_only" if self.share_removed >= NEARLY_ALL and self._rest_is_furniture() else "filtered"
+
+    @property
+    def share_removed(self) -> float:  # noqa: D102 - with the class
+        return 1.0 - len(self.text) / len(self.original) if self._n_removed else 0.0
+
+    def _rest_is_furniture(self) -> bool:
+        """Whether no line that is left has as much text as a sentence."""
+        return all(len(line.encode("utf-8", "surrogatepass")) < SENTENCE_BYTES for line in self.text.split("\n"))
 
     @property
     def paragraphs(self) -> list[Paragraph]:  # noqa: D102 - with the class
         start, end = paragraph_offsets(self.original, self._blank)
-        if not len(start):
-            return []
-        probability, removed = self._spread(self._probability, 0.0), self._spread(self._removed, False)
-        return [
-            Paragraph(self.original[a:b], a, b, p, LABELS[r])
-            for a, b, p, r in zip(start.tolist(), end.tolist(), probability.tolist(), removed.tolist(), strict=True)
-        ]
+        leading = len(start) - len(self._probability)  # blank lines before the first text
+        rows = [(a, b, 0.0, False) for a, b in zip(start[:leading].tolist(), end[:leading].tolist(), strict=True)]
+        cut = {line.paragraph: line for line in self.cuts}
+        columns = (start[leading:].tolist(), end[leading:].tolist(), self._probability.tolist(), self._removed.tolist())
+        for i, row in enumerate(zip(*columns, strict=True)):
+            rows += _piece_rows(row[0], row[1], cut[i]) if i in cut else [row]
+        return [Paragraph(self.original[a:b], a, b, p, LABELS[r]) for a, b, p, r in rows]
 
     @property
     def removed(self) -> list[Paragraph]:  # noqa: D102 - with the class
-        return [p for p in self.paragraphs if p.label == "boilerplate"] if self._n_removed else []
+        return [p for p in self.paragraphs if p.label == LABELS[1]] if self._n_removed else []
+
+
+def _piece_rows(start: int, end: int, line: CutLine) -> list[tuple[int, int, float, bool]]:
+    """Start, end, probability and whether it is removed, of each piece of a line at `start` to `end` of its document.
+
+    The line end stays where a piece of the line stays: where the last piece is removed, it is a blank paragraph of its own.
+    """
+    starts = [start + offset for offset in line.starts]
+    ends = [*starts[1:], start + line.length if line.removed[-1] else end]
+    rows = list(zip(starts, ends, probability_of(np.array(line.log_odds)).tolist(), line.removed, strict=True))
+    return rows + [(ends[-1], end, 0.0, False)] * (ends[-1] < end)
 
 
 class Detector:
@@ -216,26 +262,70 @@ class Detector:
         for i, text in enumerate(texts):
             if not isinstance(text, str):
                 raise _not_str(text, f"texts[{i}]")
-        log_odds, n_tokens, blank, lines = self._score_lines(texts)
-        with_text = ~blank
-        bounds = np.concatenate((np.zeros(1, np.intp), np.cumsum(with_text, dtype=np.intp)))[lines]
-        context = self.model.log_odds_in_context(log_odds[with_text], n_tokens[with_text], bounds)
-        probability = probability_of(context)
+        scored = self._score_lines(texts)
+        with_text = ~scored.blank
+        bounds = np.concatenate((np.zeros(1, np.intp), np.cumsum(with_text, dtype=np.intp)))[scored.lines]
+        log_odds, n_tokens = scored.log_odds[with_text], scored.n_tokens[with_text]
+        in_document = self.model.log_odds_in_context(log_odds, n_tokens, bounds)
+        probability = probability_of(in_document)
         removed = probability >= self.threshold
+        joined = self._cut_joined_lines(texts, scored, with_text, bounds, in_document)
         n_removed = np.diff(np.concatenate((np.zeros(1, np.intp), np.cumsum(removed, dtype=np.intp)))[bounds]).tolist()
-        cuts = _lines_to_cut(removed, with_text, bounds, lines)
-        line, bound = lines.tolist(), bounds.tolist()
-        return [
-            FilteredDocument(
-                text,
-                cut_lines(text, cuts[i]) if n_removed[i] else text,
-                blank[line[i] : line[i + 1]],
-                probability[bound[i] : bound[i + 1]],
-                removed[bound[i] : bound[i + 1]],
-                n_removed[i],
-            )
-            for i, text in enumerate(texts)
-        ]
+        runs = _lines_to_cut(removed, with_text, bounds, scored.lines)
+        line, bound = scored.lines.tolist(), bounds.tolist()
+        documents = []
+        for i, text in enumerate(texts):
+            here = slice(bound[i], bound[i + 1])
+            cut = joined.get(i, ())
+            n = n_removed[i] + sum(sum(c.removed) - bool(removed[bound[i] + c.paragraph]) for c in cut)
+            blank = scored.blank[line[i] : line[i + 1]]
+            own = log_odds[here], n_tokens[here]
+            documents.append(FilteredDocument(text, blank, probability[here], removed[here], n, runs[i] if n else (), cut, own))
+        return documents
+
+    def _cut_joined_lines(
+        self, texts: Sequence[str], scored: _Scored, with_text: NDArray[np.bool_], bounds: NDArray[np.intp], in_document: NDArray[np.float64]
+    ) -> dict[int, list[CutLine]]:
+        """Find the lines that join article and consent text, by document, and cut them.
+
+        Only lines that are suspect as a whole or in part are looked at (`detector.pieces.suspects`), and one is cut only where its pieces differ.
+        A line that would be removed stays if it has clear article text and no piece to remove; the label of any other is what its own score and
+        its neighbours say.
+        """
+        log_odds, n_tokens = scored.log_odds[with_text], scored.n_tokens[with_text]
+        suspect = suspects(log_odds, scored.peak[with_text], n_tokens)
+        if not len(suspect):
+            return {}
+        number = np.flatnonzero(with_text)
+        document = np.searchsorted(bounds, suspect, side="right") - 1
+        chosen = np.unique(document)
+        lines_of = {i: texts[i].split("\n") for i in chosen.tolist()}
+        lines = [lines_of[i][n] for i, n in zip(document.tolist(), (number[suspect] - scored.lines[document]).tolist(), strict=True)]
+        pieces = cut_into_pieces(self.model, lines)
+        # the documents of these lines, with all their lines, as if there were no others
+        counts = np.diff(bounds)
+        mine = np.zeros(len(counts), np.bool_)
+        mine[chosen] = True
+        at = np.flatnonzero(np.repeat(mine, counts))
+        own, words = log_odds[at], n_tokens[at]
+        rows = expand(own, words, np.append(0, np.cumsum(counts[chosen])), np.searchsorted(at, suspect), pieces)
+        result = self.model.log_odds_of_pieces(rows, own, in_document[at], words)[rows.is_piece]
+        first = pieces.bounds[:-1]
+        # a line that would be removed as a whole, and no piece of which is clearly article text, is no joined line: all of it goes
+        clear = (result <= CLEAR) & (pieces.n_tokens >= CLEAR_WORDS)
+        whole = probability_of(in_document[suspect]) >= self.threshold
+        pure = whole & ~np.logical_or.reduceat(clear, first)
+        result = np.maximum(result, np.repeat(np.where(pure, in_document[suspect], -np.inf), np.diff(pieces.bounds)))
+        remove = probability_of(result) >= self.threshold
+        some, each = np.logical_or.reduceat(remove, first), np.logical_and.reduceat(remove, first)
+        cut: dict[int, list[CutLine]] = {}
+        for i in np.flatnonzero((some & ~each) | (whole & ~some)).tolist():
+            a, b = int(pieces.bounds[i]), int(pieces.bounds[i + 1])
+            merged = _merge_pieces(pieces.start[a:b].tolist(), result[a:b].tolist(), pieces.n_tokens[a:b].tolist(), remove[a:b].tolist())
+            d = int(document[i])
+            if len(merged[0]) > 1 or merged[2][0] != whole[i]:
+                cut.setdefault(d, []).append(CutLine(int(suspect[i] - bounds[d]), len(lines[i]), *merged))
+        return cut
 
     def filter_stream(self, texts: Iterable[str]) -> Iterator[FilteredDocument]:
         """Filter documents from any iterable as they come, a bounded number at a time.
@@ -255,6 +345,60 @@ class Detector:
         source = iter(texts)
         while batch := list(_take(source)):
             yield from self.filter_batch(batch)
+
+    def explain(self, text: str) -> list[Explanation]:
+        """Say where the probability of each paragraph of a document comes from.
+
+        Parameters
+        ----------
+        text : str
+
+        Returns
+        -------
+        list of Explanation
+            One for each of the document's paragraphs that has text, in order. The log-odds of a paragraph of several pieces of a cut line are
+            their mean by words, and so are all its parts.
+
+        Raises
+        ------
+        TypeError
+            If the text is not a str.
+        """
+        document = self.filter(text)
+        scored = self._score_lines([text])
+        with_text = np.flatnonzero(~scored.blank)
+        own, words = scored.log_odds[with_text], scored.n_tokens[with_text]
+        in_document = self.model.log_odds_in_context(own, words, np.array([0, len(own)], np.intp))
+        alone = self.model.log_odds_in_context(own, words, np.arange(len(own) + 1))
+        lines = text.split("\n")
+        cut = {line.paragraph: line for line in document.cuts}
+        paragraphs = iter(p for p in document.paragraphs if p.text.strip())
+        explanations = []
+        for i, whole in enumerate(lines[n] for n in with_text.tolist()):
+            if i not in cut:
+                ngrams = ngrams_of(self.model, [whole], [1.0])
+                explanations.append(_explanation(next(paragraphs), ngrams, self.model.bias, float(own[i]), float(alone[i]), float(in_document[i])))
+                continue
+            pieces = cut_into_pieces(self.model, [whole])
+            without = self._each_piece_alone(pieces)
+            group = np.searchsorted(cut[i].starts, pieces.start, side="right") - 1
+            ends = [*pieces.start[1:].tolist(), len(whole)]
+            for g, log_odds in enumerate(cut[i].log_odds):
+                at = np.flatnonzero(group == g)
+                weight = pieces.n_tokens[at] / max(int(pieces.n_tokens[at].sum()), 1)
+                ngrams = ngrams_of(self.model, [whole[pieces.start[j] : ends[j]] for j in at.tolist()], weight.tolist())
+                mean = float(weight @ pieces.log_odds[at])
+                explanations.append(_explanation(next(paragraphs), ngrams, self.model.bias, mean, float(weight @ without[at]), log_odds))
+        return explanations
+
+    def _each_piece_alone(self, pieces: Pieces) -> NDArray[np.float64]:
+        """Log-odds of each piece as the only one of the only line of a document."""
+        n = len(pieces.start)
+        bounds = np.arange(n + 1)
+        own, words = pieces.log_odds, pieces.n_tokens
+        each = Pieces(bounds, np.zeros(n, np.intp), own, words, pieces.details)
+        rows = expand(own, words, bounds, np.arange(n), each)
+        return self.model.log_odds_of_pieces(rows, own, self.model.log_odds_in_context(own, words, bounds), words)
 
     def predict_proba(self, paragraphs: Sequence[str]) -> NDArray[np.float64]:
         """Probabilities of the classes for texts that come without their document.
@@ -278,8 +422,8 @@ class Detector:
                 raise _not_str(text, f"paragraphs[{i}]")
         if not paragraphs:
             return np.empty((0, 2))
-        log_odds, *_ = self._score_lines([text.replace("\n", " ") for text in paragraphs])
-        probability = probability_of(self.model.log_odds_alone(log_odds))
+        scored = self._score_lines([text.replace("\n", " ") for text in paragraphs])
+        probability = probability_of(self.model.log_odds_alone(scored.log_odds))
         return np.column_stack((1.0 - probability, probability))
 
     def predict(self, paragraphs: Sequence[str]) -> NDArray[np.str_]:
@@ -296,15 +440,49 @@ class Detector:
         boilerplate = self.predict_proba(paragraphs)[:, 1] >= self.threshold
         return self.classes_[boilerplate.astype(np.intp)]
 
-    def _score_lines(self, texts: list[str]) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.bool_], NDArray[np.intp]]:
-        """Log-odds, number of words, and blankness of every line of all texts, one after another, and the first line of each text."""
+    def _score_lines(self, texts: list[str]) -> _Scored:
+        """Score every line of all texts, one after another, each on its own."""
         parts = []
         n_lines = [0]
         for chunk in _chunks(texts, n_lines):
             hashed = hash_lines(chunk, self.model.bits)
-            parts.append((self.model.log_odds(hashed), np.diff(hashed.tokens), hashed.blank))
-        log_odds, n_tokens, blank = parts[0] if len(parts) == 1 else (np.concatenate(part) for part in zip(*parts, strict=True))
-        return log_odds, n_tokens, blank, np.array(n_lines, np.intp).cumsum()
+            parts.append((*self.model.log_odds_and_peak(hashed), np.diff(hashed.tokens), hashed.blank))
+        log_odds, peak, n_tokens, blank = parts[0] if len(parts) == 1 else (np.concatenate(part) for part in zip(*parts, strict=True))
+        return _Scored(log_odds, peak, n_tokens, blank, np.array(n_lines, np.intp).cumsum())
+
+
+def _explanation(paragraph: Paragraph, ngrams: list[Ngram], bias: float, own: float, alone: float, in_document: float) -> Explanation:
+    """Put the parts together; `own` is of the paragraph stage, `alone` of a document of nothing else."""
+    bias = bias if ngrams else own
+    return Explanation(paragraph, ngrams, bias, alone - own, in_document - alone, in_document)
+
+
+class _Scored(NamedTuple):
+    """Lines of texts, each on its own: log-odds, log-odds of the most suspect words, number of words, blankness; and the first line of each text."""
+
+    log_odds: NDArray[np.float64]
+    peak: NDArray[np.float64]
+    n_tokens: NDArray[np.intp]
+    blank: NDArray[np.bool_]
+    lines: NDArray[np.intp]
+
+
+def _merge_pieces(starts: list[int], log_odds: list[float], n_tokens: list[int], removed: list[bool]) -> tuple[list[int], list[float], list[bool]]:
+    """Merge neighbouring pieces of one label; log-odds are their mean by words. A piece without words goes with the one before it."""
+    merged_starts: list[int] = []
+    merged_removed: list[bool] = []
+    sums: list[tuple[float, int]] = []
+    for start, value, n, remove in zip(starts, log_odds, n_tokens, removed, strict=True):
+        if merged_starts and (not n or remove == merged_removed[-1] or not sums[-1][1]):
+            total, words = sums[-1]
+            if not words:  # only marks so far: they go with what follows
+                merged_removed[-1] = remove
+            sums[-1] = (total + value * n, words + n)
+        else:
+            merged_starts.append(start)
+            merged_removed.append(remove)
+            sums.append((value * n, n))
+    return merged_starts, [total / max(words, 1) for total, words in sums], merged_removed
 
 
 def _not_str(value: object, name: str) -> TypeError:

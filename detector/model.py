@@ -1,8 +1,8 @@
-"""The fitted model as plain arrays, and its two scores: of a line on its own, and of a paragraph among its neighbours."""
+"""The fitted model as plain arrays, and its scores: of a line on its own, of a paragraph among its neighbours, of a piece of a line."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from detector.context import context_features
 from detector.features import HashedLines
+from detector.pieces import Expanded, piece_features
 
 LABELS: Final = ("article", "boilerplate")
 """The two classes, in the order of scikit-learn's ``classes_``."""
@@ -21,6 +22,10 @@ THRESHOLDS: Final = ("precision", "balanced", "recall")
 
 BLOCK: Final = 1 << 14
 """Paragraphs whose context is scored in one go; a longer document is scored whole, and results do not depend on it."""
+PEAK_WORDS: Final = 12
+"""Consecutive words whose evidence is summed to find consent text inside a line: those of a short sentence."""
+FRACTION: Final = 16.0
+"""Evidence is summed over runs of words as integers, this many to one, so that a sum doesn't depend on what stands before it in the batch."""
 NOTHING: Final = np.float32(1e-20)
 """A weight that adds nothing to any sum in single precision, but is not 0."""
 
@@ -49,6 +54,8 @@ class Model:
         Scale and offset that turn the paragraph stage's log-odds into calibrated ones for a text without its document.
     context, context_bias : ndarray of float64, shape (n_passes, n_context_features) and (n_passes,)
         Coefficients of the context stage, in the order of `detector.context.FEATURES`, and intercepts, for each pass.
+    pieces, pieces_bias : ndarray of float64, shape (n_passes, n_piece_features) and (n_passes,)
+        The same of the piece stage, in the order of `detector.pieces.PIECE_FEATURES`.
     thresholds : mapping of str to float
         Probability from which a paragraph is boilerplate, by name.
     card : mapping
@@ -63,6 +70,8 @@ class Model:
     alone: tuple[float, float]
     context: NDArray[np.float64]
     context_bias: NDArray[np.float64]
+    pieces: NDArray[np.float64]
+    pieces_bias: NDArray[np.float64]
     thresholds: Mapping[str, float]
     card: Mapping[str, Any] = field(default_factory=dict)
 
@@ -93,20 +102,38 @@ class Model:
         -------
         ndarray of float64, shape (n_lines,)
         """
+        return self.log_odds_and_peak(hashed)[0]
+
+    def log_odds_and_peak(self, hashed: HashedLines) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Log-odds of each line as `log_odds` gives them, and those of its most suspect words.
+
+        Returns
+        -------
+        log_odds : ndarray of float64, shape (n_lines,)
+        peak : ndarray of float64, shape (n_lines,)
+            The largest of `PEAK_WORDS` consecutive words, taken with the line's mean norm; a banner that is joined to a long article line shows
+            here. For a line of fewer words, its own, near enough.
+        """
         result = np.full(len(hashed.tokens) - 1, self.bias)
+        peak = result.copy()
         lines = hashed.lines
         if not len(lines):
-            return result
+            return result, peak
         table = self._table
         first = hashed.tokens[lines]
         per_token: NDArray[np.complex64] = np.zeros(hashed.token_buckets.shape[1], np.complex64)
-        hot = []
+        hot, hot_tokens, hot_values = [], [], []
         for buckets in hashed.token_buckets:
             found = table.take(buckets)
             at = np.flatnonzero(found.real == 0)
             hot.append((np.searchsorted(first, at, side="right") - 1 << 32) | buckets[at])
+            hot_tokens.append(at)
+            hot_values.append(self._product.take(buckets[at]))
             per_token += found
         sums = np.add.reduceat(per_token, first)
+        words = hashed.tokens[lines + 1] - first
+        best = _best_windows(per_token.real, np.concatenate(hot_tokens), np.concatenate(hot_values), first, words)
+        peak[lines] += best / np.sqrt(sums.imag.astype(np.float64) / words * np.minimum(words, PEAK_WORDS))
         for buckets in hashed.line_buckets:
             found = table.take(buckets)
             line = np.flatnonzero(found.real == 0)
@@ -114,7 +141,7 @@ class Model:
             sums += found
         dot = sums.real + self._hot_sums(np.concatenate(hot), len(lines))
         result[lines] += dot / np.sqrt(sums.imag.astype(np.float64))
-        return result
+        return result, peak
 
     def _hot_sums(self, keys: NDArray[np.int64], n_lines: int) -> NDArray[np.float64]:
         """Sum of weight times IDF over the distinct hot buckets of each line; few occurrences are hot, so that sorting them is cheap.
@@ -130,6 +157,34 @@ class Model:
         bucket = distinct & 0xFFFFFFFF
         values = self.weights[bucket].astype(np.float64) * self.idf[bucket]
         return np.bincount(distinct >> 32, weights=values, minlength=n_lines).astype(np.float64, copy=False)
+
+    def evidence(self, hashed: HashedLines, words: int) -> NDArray[np.float64]:
+        """Part of each line in the log-odds of a sentence of `words` such words: of the n-grams of its words, and of the bias by its length.
+
+        Every occurrence counts, of hot buckets too: what repeats in a long line stands in different sentences of it.
+
+        Returns
+        -------
+        ndarray of float64, shape (3, n_lines)
+            Of its words; of its first words, if a sentence begins with them; of its last words, if one ends with them.
+        """
+        result = np.zeros((3, len(hashed.tokens) - 1))
+        if not len(hashed.lines):
+            return result
+        first = hashed.tokens[hashed.lines]
+        n_tokens = np.diff(hashed.tokens)[hashed.lines]
+        dot = np.add.reduceat(sum(self._product.take(buckets) for buckets in hashed.token_buckets), first)
+        norm = np.add.reduceat(sum(self._table.imag.take(buckets) for buckets in hashed.token_buckets), first)
+        scale = np.sqrt(norm / n_tokens * words)
+        result[0, hashed.lines] = dot / scale + self.bias * n_tokens / words
+        for row, kinds in ((1, (0, 2)), (2, (1, 3))):
+            result[row, hashed.lines] = sum(self._product.take(hashed.line_buckets[kind]) for kind in kinds) / scale
+        return result
+
+    @cached_property
+    def _product(self) -> NDArray[np.float32]:
+        """Weight times IDF of each bucket, hot ones too; the last is for "has none"."""
+        return np.append(self.weights * self.idf, np.float32(0))
 
     def log_odds_alone(self, log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
         """Calibrated log-odds of texts that come without a document."""
@@ -162,12 +217,74 @@ class Model:
         return np.concatenate(parts)
 
     def _refine(self, log_odds: NDArray[np.float64], n_tokens: NDArray[np.intp], bounds: NDArray[np.intp]) -> NDArray[np.float64]:
-        refined = log_odds
-        for weights, bias in zip(self.context, self.context_bias.tolist(), strict=True):
-            result = np.full(len(log_odds), bias)
-            # one column at a time: a matrix product may round differently with another number of rows
-            product = np.empty_like(result)
-            for weight, column in zip(weights.tolist(), context_features(log_odds, refined, n_tokens, bounds), strict=True):
-                result += np.multiply(column, weight, out=product)
-            refined = result
-        return refined
+        return _passes(self.context, self.context_bias, log_odds, lambda refined: context_features(log_odds, refined, n_tokens, bounds))
+
+    def log_odds_of_pieces(
+        self, rows: Expanded, line_log_odds: NDArray[np.float64], line_in_document: NDArray[np.float64], line_n_tokens: NDArray[np.intp]
+    ) -> NDArray[np.float64]:
+        """Log-odds of the pieces of lines that were cut, in their documents: the piece stage.
+
+        Parameters
+        ----------
+        rows : Expanded
+            Documents with these lines cut.
+        line_log_odds, line_in_document, line_n_tokens : ndarray, shape (n_lines,)
+            Of the whole lines: log-odds of the paragraph stage and of the context stage, number of words.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_rows,)
+            Those of lines that were not cut mean nothing.
+        """
+        return _passes(
+            self.pieces,
+            self.pieces_bias,
+            rows.log_odds,
+            lambda refined: piece_features(rows, refined, line_log_odds, line_in_document, line_n_tokens),
+        )
+
+
+def _passes(
+    weights: NDArray[np.float64],
+    biases: NDArray[np.float64],
+    log_odds: NDArray[np.float64],
+    features: Callable[[NDArray[np.float64]], Iterable[NDArray[np.floating]]],
+) -> NDArray[np.float64]:
+    """Linear passes, each of which sees the result of the one before."""
+    refined = log_odds
+    for coefficients, bias in zip(weights, biases.tolist(), strict=True):
+        result = np.full(len(log_odds), bias)
+        # one column at a time: a matrix product may round differently with another number of rows
+        product = np.empty_like(result)
+        for weight, column in zip(coefficients.tolist(), features(refined), strict=True):
+            result += np.multiply(column, weight, out=product)
+        refined = result
+    return refined
+
+
+def _best_windows(
+    per_token: NDArray[np.float32], hot_tokens: NDArray[np.intp], hot_values: NDArray[np.float32], first: NDArray[np.intp], words: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """Largest sum of the evidence of `PEAK_WORDS` consecutive words of each line, or of all where it has fewer.
+
+    Parameters
+    ----------
+    per_token : ndarray of float32, shape (n_tokens,)
+        Evidence of each token, without hot buckets.
+    hot_tokens, hot_values : ndarray, shape (n_hot,)
+        Tokens with a hot bucket, and its evidence; a token may have several.
+    first, words : ndarray of intp, shape (n_lines,)
+        First token and number of tokens of each line, at least one; the lines lie side by side.
+    """
+    evidence = np.multiply(per_token, FRACTION, dtype=np.float32).astype(np.int64)
+    np.add.at(evidence, hot_tokens, (hot_values * np.float32(FRACTION)).astype(np.int64))
+    total = np.zeros(len(evidence) + 1, np.int64)
+    np.cumsum(evidence, out=total[1:])
+    best = total[first + words] - total[first]
+    long = np.flatnonzero(words > PEAK_WORDS)
+    if len(long):
+        windows = np.append(total[PEAK_WORDS:] - total[:-PEAK_WORDS], 0)
+        begin = first[long]
+        edges = np.column_stack((begin, begin + words[long] - PEAK_WORDS + 1)).ravel()
+        best[long] = np.maximum.reduceat(windows, edges)[::2]
+    return np.asarray(best / FRACTION, np.float64)

@@ -7,10 +7,34 @@ Only "\n" ends a line. Blank lines before the first text are a paragraph of thei
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """A paragraph of a document: one line with the blank lines that follow it, or a piece of a line that joins article and consent text.
+
+    Attributes
+    ----------
+    text : str
+        The paragraph, line ends included.
+    start, end : int
+        Its place in the document, in code points, end exclusive.
+    probability : float
+        That it is boilerplate, in its document.
+    label : str
+        "article" or "boilerplate".
+    """
+
+    text: str
+    start: int
+    end: int
+    probability: float
+    label: str
 
 
 def newline_offsets(text: str) -> NDArray[np.intp]:

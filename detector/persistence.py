@@ -20,9 +20,10 @@ from joblib.numpy_pickle import dump as joblib_dump
 
 from detector.context import FEATURES
 from detector.model import THRESHOLDS, Model
+from detector.pieces import PIECE_FEATURES
 
 FORMAT: Final = "consent-text-detector"
-VERSION: Final = 1
+VERSION: Final = 2
 """Version of the file format; it grows when an older reader would misread the file."""
 SHIPPED: Final = Path(__file__).parent / "model" / "consent.joblib"
 """The model that comes with the package."""
@@ -104,6 +105,9 @@ def save_model(model: Model, path: str | os.PathLike[str]) -> None:
         "context_features": list(FEATURES),
         "context": model.context.astype("<f8"),
         "context_bias": model.context_bias.astype("<f8"),
+        "piece_features": list(PIECE_FEATURES),
+        "pieces": model.pieces.astype("<f8"),
+        "pieces_bias": model.pieces_bias.astype("<f8"),
         "thresholds": {name: float(model.thresholds[name]) for name in THRESHOLDS},
         "card": model.card,
     }
@@ -199,14 +203,16 @@ def _check(record: Any) -> Model:
         raise ModelError(f"it does not say that it is a {FORMAT} model")
     if record.get("version") != VERSION:
         raise ModelError(f"it has format version {record.get('version')!r}, this release reads {VERSION}")
-    if record.get("context_features") != list(FEATURES):
-        raise ModelError("its context features are not those of this release")
+    for name, features in (("context_features", FEATURES), ("piece_features", PIECE_FEATURES)):
+        if record.get(name) != list(features):
+            raise ModelError(f"its {name.replace('_', ' ')} are not those of this release; fit it again")
     bits = record.get("bits")
     if type(bits) is not int or not 1 <= bits <= MAX_BITS:
         raise ModelError(f"'bits' is {bits!r}, expected 1 to {MAX_BITS}")
     n = 1 << bits
-    bias = record.get("context_bias")
-    passes = len(bias) if isinstance(bias, np.ndarray) and bias.ndim == 1 else 1
+    passes = {
+        name: len(bias) if isinstance(bias := record.get(f"{name}_bias"), np.ndarray) and bias.ndim == 1 else 1 for name in ("context", "pieces")
+    }
     alone, thresholds, card = record.get("alone"), record.get("thresholds"), record.get("card")
     if not isinstance(alone, list) or len(alone) != 2:
         raise ModelError(f"'alone' is {alone!r}, expected two numbers")
@@ -228,8 +234,10 @@ def _check(record: Any) -> Model:
         hot=np.unpackbits(packed, count=n).astype(np.bool_),
         bias=_number(record.get("bias"), "bias"),
         alone=(_number(alone[0], "alone"), _number(alone[1], "alone")),
-        context=_array(record, "context", "<f8", (passes, len(FEATURES))),
-        context_bias=_array(record, "context_bias", "<f8", (passes,)),
+        context=_array(record, "context", "<f8", (passes["context"], len(FEATURES))),
+        context_bias=_array(record, "context_bias", "<f8", (passes["context"],)),
+        pieces=_array(record, "pieces", "<f8", (passes["pieces"], len(PIECE_FEATURES))),
+        pieces_bias=_array(record, "pieces_bias", "<f8", (passes["pieces"],)),
         thresholds=thresholds,
         card=card,
     )

@@ -20,6 +20,11 @@ def cases(name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (CASES / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
+def joined_lines() -> list[str]:
+    """Lines that join article and consent text."""
+    return ["".join(text for _, text in case["parts"]) for name in ("joined", "known_failures") for case in cases(name) if "parts" in case]
+
+
 @pytest.fixture(scope="session")
 def detector() -> Detector:
     """The shipped model."""

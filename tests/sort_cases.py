@@ -17,7 +17,7 @@ KNOWN = "known_failures"
 
 def main() -> None:
     detector = Detector.load()
-    files: dict[str, list[dict[str, Any]]] = {name: [] for name in ("article", "boilerplate", "documents", KNOWN)}
+    files: dict[str, list[dict[str, Any]]] = {name: [] for name in ("article", "boilerplate", "documents", "joined", KNOWN)}
     moved = {True: 0, False: 0}
     for of, case in read_cases(CASES):
         right = is_right(detector, of, case)

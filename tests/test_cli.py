@@ -134,12 +134,71 @@ def test_score_shows_every_paragraph(tmp_path: Path, capfd: pytest.CaptureFixtur
         ("remove", BANNER),
         ("remove", "Accept all cookies"),
     ]
-    assert lines[-1] == "verdict: filtered"
+    assert lines[-1] == "verdict: filtered, 65% of the characters removed"
     source = jsonl(tmp_path / "in.jsonl", {"id": 5, "text": PAGE})
     assert main(["score", str(source), "-o", str(tmp_path / "scores.jsonl"), "--threshold", "0.5"]) == 0
     (scores,) = read_jsonl(tmp_path / "scores.jsonl")
     assert (scores["id"], scores["verdict"]) == (5, "filtered")
+    assert scores["share_removed"] == pytest.approx(93 / len(PAGE), abs=1e-6)
     assert "".join(p["text"] for p in scores["paragraphs"]) == PAGE
+
+
+def test_spans_leave_the_text_alone(tmp_path: Path) -> None:
+    joined = f"👍 {ARTICLE} {BANNER}\n\nOK then, said the mayor.\n"
+    source = jsonl(tmp_path / "in.jsonl", {"id": 1, "text": PAGE, "n": 2}, {"id": 2, "text": ARTICLE}, {"id": 3, "text": joined})
+    assert main(["filter", str(source), "-o", str(tmp_path / "out.jsonl"), "--output", "spans"]) == 0
+    page, article, mixed = read_jsonl(tmp_path / "out.jsonl")
+    assert (page["text"], page["n"]) == (PAGE, 2)
+    assert [PAGE[s["start"] : s["end"]] for s in page["consent_spans"]] == [f"{BANNER}\n", "Accept all cookies\n"]
+    assert all(0.5 < s["probability"] <= 1 for s in page["consent_spans"])
+    assert article["consent_spans"] == []
+    assert [joined[s["start"] : s["end"]] for s in mixed["consent_spans"]] == [BANNER]
+
+
+def test_scores_are_parallel_to_the_lines(tmp_path: Path) -> None:
+    text = f"\n{ARTICLE}\n \n{BANNER}\nAccept all cookies\n"
+    source = jsonl(tmp_path / "in.jsonl", {"text": text}, {"text": ""}, {"text": f"{ARTICLE} {BANNER}"})
+    assert main(["filter", str(source), "-o", str(tmp_path / "out.jsonl"), "--output", "scores"]) == 0
+    page, empty, mixed = read_jsonl(tmp_path / "out.jsonl")
+    assert page["text"] == text
+    assert [quality > 0.5 for quality in page["line_quality"]] == [True, True, True, False, False, True]
+    assert empty["line_quality"] == [1.0]
+    assert 0.1 < mixed["line_quality"][0] < 0.9
+
+
+def test_dolma_attributes_are_rows_of_ids_and_spans(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = jsonl(tmp_path / "in.jsonl", {"id": "a", "text": ARTICLE, "source": "x"}, {"id": "b", "text": PAGE})
+    assert main(["filter", str(source), "-o", str(tmp_path / "out.jsonl"), "--output", "dolma"]) == 0
+    rows = read_jsonl(tmp_path / "out.jsonl")
+    assert [row["id"] for row in rows] == ["a", "b"]
+    assert [list(row) for row in rows] == [["id", "attributes"]] * 2
+    spans = [row["attributes"]["consent__consent_text_v1__boilerplate"] for row in rows]
+    assert spans[0] == []
+    assert [PAGE[a:b] for a, b, _ in spans[1]] == [f"{BANNER}\n", "Accept all cookies\n"]
+    assert main(["filter", str(source), "--output", "dolma", "--consent-only", "drop"]) == 2
+    assert "leave --consent-only drop out" in capsys.readouterr().err
+    assert main(["filter", str(jsonl(tmp_path / "no-id.jsonl", {"text": PAGE})), "--output", "dolma"]) == 2
+    assert "no field 'id'" in capsys.readouterr().err
+
+
+def test_explain_shows_the_parts(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "page.txt").write_text(PAGE)
+    assert main(["explain", str(tmp_path / "page.txt"), "--top", "3", "--only", "removed"]) == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert [line.split(maxsplit=2)[2] for line in lines if line.startswith("remove")] == [BANNER, "Accept all cookies"]
+    assert len(lines) == 2 * (2 + 3)
+    assert "\033" not in "".join(lines)
+    total = lines[1].split("=")
+    parts = [float(word) for word in total[1].split() if word[0] in "+-" and word[1].isdigit()]
+    assert sum(parts) == pytest.approx(float(total[0].split()[-1]), abs=0.03)
+    source = jsonl(tmp_path / "in.jsonl", {"id": 5, "text": PAGE})
+    assert main(["explain", str(source), "-o", str(tmp_path / "why.jsonl"), "--top", "2"]) == 0
+    (why,) = read_jsonl(tmp_path / "why.jsonl")
+    assert why["id"] == 5
+    for p in why["paragraphs"]:
+        known = sum(n["contribution"] for n in p["ngrams"]) + p["other_ngrams"] + p["bias"] + p["alone"] + p["neighbours"]
+        assert known == pytest.approx(p["log_odds"], abs=1e-5)
+        assert len(p["ngrams"]) == 2
 
 
 @pytest.mark.parametrize(

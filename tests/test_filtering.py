@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import detector.filtering
 import detector.model
 from detector import Detector
-from tests.conftest import DATA, SHARED, cases
+from tests.conftest import DATA, SHARED, cases, joined_lines
 from training.compose import Slots
 from training.dataset import read_documents
 from training.gate import is_right
@@ -39,6 +39,7 @@ LINES = st.one_of(
             "\ud800",
         ]
     ),
+    st.sampled_from(joined_lines()),
     st.text(max_size=20),
 )
 DOCUMENTS = st.lists(LINES, max_size=8).map("\n".join)
@@ -164,6 +165,30 @@ def test_documents(case: dict[str, Any]) -> None:
     assert [line for line in document.text.split("\n") if line.strip()] == kept.split("\n") if kept else not document.text.strip()
 
 
+@pytest.mark.parametrize("case", cases("joined"), ids=lambda case: case["name"])
+def test_of_a_joined_line_the_article_stays(case: dict[str, Any]) -> None:
+    assert is_right(SHIPPED, "joined", case)
+
+
+def test_a_cut_line_keeps_its_line_end() -> None:
+    article = "The lighthouse keeper retired in May after forty years on the rock. "
+    banner = "We use cookies to measure visits and to show you personalised ads."
+    following = "\n\nThe lamp is now in the town museum.\n"
+    document = SHIPPED.filter(article + banner + following)
+    assert document.text == article + following
+    assert [p.text for p in document.removed] == [banner]
+    assert [(p.start, p.end) for p in document.removed] == [(len(article), len(article + banner))]
+    assert document.share_removed == len(banner) / len(document.original)
+    assert document.verdict == "filtered"
+
+
+def test_a_document_of_next_to_nothing_but_consent_text_is_consent_only() -> None:
+    banner = "We use cookies and similar technologies to personalise content and ads and to analyse our traffic. You can accept or reject them.\n"
+    assert SHIPPED.filter(banner * 4 + "Accept all cookies\nLog in\n").verdict == "consent_only"
+    article = "The lighthouse keeper retired in May after forty years on the rock.\n"
+    assert SHIPPED.filter(article + banner * 8).verdict == "filtered"
+
+
 @pytest.mark.parametrize("label", ["boilerplate", "article"])
 def test_paragraphs_alone(label: str) -> None:
     texts = [case["text"] for case in cases(label)]
@@ -177,7 +202,7 @@ def test_known_failures(case: dict[str, Any], request: pytest.FixtureRequest) ->
 
 
 def test_every_case_says_what_it_is_a_case_of() -> None:
-    rows = [case for name in ("article", "boilerplate", "documents", "known_failures") for case in cases(name)]
+    rows = [case for name in ("article", "boilerplate", "documents", "joined", "known_failures") for case in cases(name)]
     assert len(rows) >= 300
     assert all(case["note"].strip() for case in rows)
 

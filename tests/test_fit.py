@@ -61,6 +61,8 @@ def pipeline_and_model() -> tuple[Any, Model]:
         alone=(1.0, 0.0),
         context=np.zeros((1, 1)),
         context_bias=np.zeros(1),
+        pieces=np.zeros((1, 1)),
+        pieces_bias=np.zeros(1),
         thresholds={},
     )
     return pipeline, model
@@ -110,7 +112,7 @@ def test_a_fitted_model_finds_consent_text_of_sites_it_has_not_seen(fitted: Fit)
 
 def test_the_same_inputs_and_seed_give_the_same_model(source: Source, fitted: Fit) -> None:
     again = fit([source], Settings(bits=12, folds=3, jobs=2), quiet=True)
-    for name in ("weights", "idf", "hot", "context", "context_bias"):
+    for name in ("weights", "idf", "hot", "context", "context_bias", "pieces", "pieces_bias"):
         assert getattr(again.model, name).tobytes() == getattr(fitted.model, name).tobytes(), name
     assert (again.model.bias, again.model.alone, again.model.thresholds) == (fitted.model.bias, fitted.model.alone, fitted.model.thresholds)
 
@@ -210,7 +212,7 @@ def test_single_texts_are_measured_alone_at_the_cut_of_pages_and_of_prose(fitted
         for name, text, label, _, is_hard in rows
     ]
     table = Table.of(sources)
-    lines = texts_alone(Fit(fitted.model, table, np.zeros(len(rows)), np.array([row[3] for row in rows])))
+    lines = texts_alone(Fit(fitted.model, table, np.zeros(len(rows)), np.array([row[3] for row in rows]), [], [], []))
     assert [line for line in lines if not line.startswith("    ")] == [
         "texts alone, where 1 in 1,000 of 10 article paragraphs of pages is lost:",
         "  packages: recall 0.800, mean of 1 languages (1 at 0.75, 0 at 0.85, 0 at 0.9); 10 texts",

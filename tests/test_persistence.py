@@ -20,6 +20,7 @@ from detector import Detector, ModelError
 from detector.context import FEATURES
 from detector.model import Model
 from detector.persistence import SHIPPED, load_model, save_model
+from detector.pieces import PIECE_FEATURES
 
 BITS = 6
 
@@ -36,6 +37,8 @@ def small_model() -> Model:
         alone=(0.9, 0.1),
         context=rng.normal(size=(2, len(FEATURES))),
         context_bias=np.array([-2.0, -1.0]),
+        pieces=rng.normal(size=(2, len(PIECE_FEATURES))),
+        pieces_bias=np.array([-0.5, 0.5]),
         thresholds={"precision": 0.9, "balanced": 0.5, "recall": 0.1},
         card={"name": "small", "nested": [{"a": 1.5}, "b"]},
     )
@@ -55,7 +58,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_a_model_comes_back_as_it_was_saved(path: Path) -> None:
     model, loaded = small_model(), load_model(path)
-    for name in ("weights", "idf", "hot", "context", "context_bias"):
+    for name in ("weights", "idf", "hot", "context", "context_bias", "pieces", "pieces_bias"):
         saved, read = getattr(model, name), getattr(loaded, name)
         assert saved.dtype == read.dtype
         assert np.array_equal(saved, read)
@@ -137,7 +140,7 @@ def nan_weights(record: dict[str, Any]) -> None:
 
 CHANGES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "another format": (lambda r: r.update(format="other"), "does not say that it is a consent-text-detector model"),
-    "a newer version": (lambda r: r.update(version=99), "it has format version 99, this release reads 1"),
+    "a newer version": (lambda r: r.update(version=99), "it has format version 99, this release reads 2"),
     "short weights": (lambda r: r.update(weights=r["weights"][:-1]), r"'weights' is <f4 of shape \(63,\), expected <f4 of shape \(64,\)"),
     "weights of another type": (lambda r: r.update(weights=r["weights"].astype("<f8")), "'weights' is <f8"),
     "NaN weights": (nan_weights, "'weights' has values that are not finite"),

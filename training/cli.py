@@ -24,6 +24,7 @@ from training.describe import describe
 from training.evaluate import evaluate, out_of_fold_figures, summary, texts_alone
 from training.facts import page_facts, string_facts
 from training.fit import Settings, fit, with_card
+from training.joined import joined_figures, joined_table, out_of_fold_joined_figures
 from training.packages import default_cache, fetch_all, read_pins
 from training.rebuild import read_facts, rebuild_pages, rebuild_strings
 
@@ -35,6 +36,7 @@ TUNED: Final[dict[str, tuple[type[int | float], str]]] = {
     "context_c": (float, "inverse regularisation strength of the context stage"),
     "context_weight": (float, "weight of consent texts of composed documents in the context stage"),
     "article_weight": (float, "weight of their article texts there"),
+    "sentence_weight": (float, "weight of the sentences of a text in the paragraph stage, beside the text itself"),
     "balance": (float, "least weight of a language's article texts, in multiples of its consent texts"),
     "passes": (int, "passes of the context stage"),
 }
@@ -95,6 +97,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     evaluating.add_argument("--threshold", choices=THRESHOLDS, default=THRESHOLDS[0])
     evaluating.add_argument("--json", action="store_true", help="all figures, by site too, as JSON")
     evaluating.set_defaults(run=run_evaluate)
+
+    joining = commands.add_parser("joined", help="measure a model on joined lines, by character", description=run_joined.__doc__)
+    joining.add_argument("files", nargs="+", type=Path, metavar="FILE", help="labelled documents (.jsonl, .jsonl.gz)")
+    joining.add_argument("--model", metavar="MODEL", help="default: the one that comes with the package")
+    joining.add_argument("--seed", type=int, default=0, help="of the joining (default: 0)")
+    joining.add_argument("--json", action="store_true", help="all figures as JSON")
+    joining.set_defaults(run=run_joined)
 
     splitting = commands.add_parser("split", help="split labelled documents into parts by site", description=run_split.__doc__)
     splitting.add_argument("files", nargs="+", type=Path, metavar="FILE")
@@ -172,6 +181,9 @@ def run_fit(args: argparse.Namespace) -> int:
     summary(out_of_fold_figures(result))
     for line in texts_alone(result):
         print(line)
+    print("out of fold, joined lines of real pages, and of documents that we composed:")
+    joined_table(out_of_fold_joined_figures(result), languages=False)
+    joined_table(out_of_fold_joined_figures(result, composed=True))
     measured = None
     if held_out:
         measured = evaluate(Detector(result.model), held_out)
@@ -196,6 +208,20 @@ def run_evaluate(args: argparse.Namespace) -> int:
         print(json.dumps(result))
     else:
         summary(result)
+    return 0
+
+
+def run_joined(args: argparse.Namespace) -> int:
+    """Join lines of labelled documents as extractors do, and measure a model on them, by character.
+
+    One to five consent paragraphs are joined with one to eight sentences of the article, with and without a space, with and without a full stop;
+    and whole documents are joined into one line. Use documents that the model was not fitted on: fit prints the same figures out of fold.
+    """
+    figures = joined_figures(Detector.load(args.model), read_documents(args.files), args.seed)
+    if args.json:
+        print(json.dumps(figures))
+    else:
+        joined_table(figures)
     return 0
 
 

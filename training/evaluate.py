@@ -40,13 +40,29 @@ def evaluate(detector: Detector, documents: Sequence[LabelledDocument]) -> dict[
     DatasetError
         If they hold no boilerplate or no article paragraph.
     """
+    table = Table.of([Source("evaluated", list(documents), {}, measured=True)])
+    return figures(line_probabilities(detector, documents), table, detector.threshold)
+
+
+def line_probabilities(detector: Detector, documents: Sequence[LabelledDocument]) -> NDArray[np.float64]:
+    """Probability of each labelled paragraph, one a line: where the detector cut a line, that of the piece that holds most of it."""
     probabilities: list[float] = []
     for start in range(0, len(documents), DOCUMENTS_AT_ONCE):
-        texts = ["\n".join(p.text for p in document.paragraphs) for document in documents[start : start + DOCUMENTS_AT_ONCE]]
-        for document in detector.filter_batch(texts):
-            probabilities.extend(p.probability for p in document.paragraphs)
-    table = Table.of([Source("evaluated", list(documents), {}, measured=True)])
-    return figures(np.array(probabilities), table, detector.threshold)
+        some = documents[start : start + DOCUMENTS_AT_ONCE]
+        texts = ["\n".join(p.text for p in document.paragraphs) for document in some]
+        for labelled, document in zip(some, detector.filter_batch(texts), strict=True):
+            pieces = iter(document.paragraphs)
+            end = 0
+            for p in labelled.paragraphs:
+                end += len(p.text) + 1
+                most, best = -1, 0.0
+                for piece in pieces:
+                    if len(piece.text) > most and piece.text.strip():
+                        most, best = len(piece.text), piece.probability
+                    if piece.end >= end - 1:
+                        break
+                probabilities.append(best)
+    return np.array(probabilities)
 
 
 def figures(probability: NDArray[np.float64], table: Table, threshold: float) -> dict[str, Any]:
@@ -143,10 +159,11 @@ def calibration_error(probability: NDArray[np.float64], boilerplate: NDArray[np.
 
 
 def out_of_fold_figures(result: Fit) -> dict[str, Any]:
-    """Figures of a fit's own out-of-fold probabilities, on the documents that chose its thresholds."""
-    table = result.table
-    keep = table.measured if table.measured.any() else np.ones(len(table.texts), np.bool_)
-    return figures(result.probability[keep], table.rows(keep), result.model.thresholds["precision"])
+    """Figures of a fit on the documents that chose its thresholds, each filtered by the model that was fitted without its site."""
+    threshold = result.model.thresholds["precision"]
+    probability = [line_probabilities(Detector(model), documents) for model, documents in result.held_out]
+    table = Table.of([Source("held out", [d for _, documents in result.held_out for d in documents], {}, measured=True)])
+    return figures(np.concatenate(probability), table, threshold)
 
 
 def texts_alone(result: Fit) -> list[str]:

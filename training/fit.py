@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -23,12 +24,23 @@ from threadpoolctl import threadpool_limits
 
 from detector.context import context_features
 from detector.model import THRESHOLDS, Model, probability_of
-from training.dataset import DatasetError, LabelledParagraph
+from detector.pieces import PIECE_FEATURES
+from detector.sentences import find_edges
+from training.dataset import DatasetError, LabelledDocument, LabelledParagraph
 from training.extract import n_words
+from training.fit_pieces import COMPOSED_ARTICLE_WEIGHT, apply_piece_stage, fit_piece_stage, joined_documents, match_shares, score_joined
+from training.joining import JoinedDocument
 from training.pipeline import BITS, HOT_SHARE, C, OccurrenceTfidf, count_ngrams, new_classifier
 from training.sources import Source
 
 FOLDS: Final = 5
+SENTENCE_WEIGHT: Final = 0.3
+"""Weight of a sentence of a longer text in the paragraph stage, beside the text itself: pieces of joined lines are sentences. It costs the figures of
+whole paragraphs nothing."""
+SENTENCE_WORDS: Final = 3
+LEAST_SENTENCES: Final = 12
+"""A text with fewer characters is one sentence."""
+NO_EDGES: Final = np.empty(0, np.intp), np.empty(0, np.bool_)
 CONTEXT_C: Final = 0.1
 """Inverse regularisation strength of the context stage; .01 to 10 differ by less than .005 in recall at 1 in 1,000."""
 CONTEXT_WEIGHT: Final = 0.03
@@ -66,6 +78,7 @@ class Settings:
     context_c: float = CONTEXT_C
     context_weight: float = CONTEXT_WEIGHT
     article_weight: float = ARTICLE_WEIGHT
+    sentence_weight: float = SENTENCE_WEIGHT
     balance: float = BALANCE
     passes: int = PASSES
     folds: int = FOLDS
@@ -196,6 +209,47 @@ def merge_copies(rows: Integers, text_of: Integers, boilerplate: Flags, weight: 
     return rows[first], largest * n / n_of_text[keys // 2]
 
 
+@dataclass(frozen=True)
+class Sentences:
+    """Sentences of texts of more than one, as rows to fit on.
+
+    Attributes
+    ----------
+    counts : csr_matrix, shape (n_distinct_sentences, 2**bits)
+    number : ndarray of intp, shape (n_sentences,)
+        Which distinct sentence each is.
+    bounds : ndarray of intp, shape (n_texts + 1,)
+        Text i has the sentences ``bounds[i]:bounds[i + 1]``; a text of one sentence has none.
+    """
+
+    counts: sp.csr_matrix
+    number: Integers
+    bounds: Integers
+
+    @classmethod
+    def of(cls, texts: Sequence[str], bits: int) -> Sentences:
+        """Cut texts at strong edges; sentences of one or two words are left out."""
+        found: list[str] = []
+        bounds = [0]
+        for text in texts:
+            offsets, strong = find_edges(text) if len(text) >= LEAST_SENTENCES else NO_EDGES
+            starts = [0, *offsets[strong].tolist(), len(text)]
+            if len(starts) > len((0, len(text))):
+                found += [part for a, b in pairwise(starts) if n_words(part := text[a:b]) >= SENTENCE_WORDS]
+            bounds.append(len(found))
+        distinct, number = np.unique(np.array(found, object), return_inverse=True)
+        return cls(count_ngrams(distinct.tolist(), bits)[0], number.astype(np.intp), np.array(bounds, np.intp))
+
+    def rows(self, texts: Integers, boilerplate: Flags, weight: Floats) -> tuple[sp.csr_matrix, Flags, Floats]:
+        """Counts, labels and weights of the distinct sentences of some texts, which have their text's label and weight."""
+        count = np.diff(self.bounds)[texts]
+        begin = self.bounds[texts]
+        at = np.repeat(begin - np.cumsum(count) + count, count) + np.arange(count.sum())
+        label, heavy = np.repeat(boilerplate, count), np.repeat(weight, count)
+        rows, merged = merge_copies(np.arange(len(at)), self.number[at], label, heavy)
+        return self.counts[self.number[at[rows]]], label[rows], merged
+
+
 def balance_languages(table: Table, text_of: Integers, ratio: float) -> Floats:
     """Weights of the rows: article texts of a language weigh together at least `ratio` times as much as its consent texts.
 
@@ -298,12 +352,19 @@ class Fit:
         In its document; thresholds were chosen on these.
     alone : ndarray of float64, shape (n_paragraphs,)
         Log-odds of the paragraph stage, each text alone.
+    held_out : list of (Model, list of LabelledDocument)
+        For each fold, its real pages (or what stands for them), and the model that was fitted without it.
+    joined, composed_joined : list of dict of str to list of JoinedDocument
+        For each fold, its documents with joined lines: real pages (or what stands for them), and those that we composed.
     """
 
     model: Model
     table: Table
     probability: Floats
     alone: Floats
+    held_out: list[tuple[Model, list[LabelledDocument]]]
+    joined: list[dict[str, list[JoinedDocument]]]
+    composed_joined: list[dict[str, list[JoinedDocument]]]
 
 
 def fit(sources: Sequence[Source], settings: Settings | None = None, *, weights: dict[str, float] | None = None, quiet: bool = False) -> Fit:
@@ -345,57 +406,117 @@ def _fit(sources: Sequence[Source], settings: Settings, weights: dict[str, float
     say(f"{len(distinct):,} distinct texts hashed into {1 << settings.bits:,} buckets")
 
     balanced = balance_languages(table, text_of, settings.balance)
+    sentences = Sentences.of(distinct.tolist(), settings.bits)
+    say(f"{len(sentences.number):,} sentences of longer texts")
 
     def stage_of(rows: Integers) -> ParagraphStage:
         rows, weight = merge_copies(rows, text_of, table.boilerplate, balanced)
-        return fit_paragraph_stage(counts[text_of[rows]], table.boilerplate[rows], weight, settings)
+        x, y, w = sentences.rows(text_of[rows], table.boilerplate[rows], weight * settings.sentence_weight)
+        return fit_paragraph_stage(
+            sp.vstack((counts[text_of[rows]], x), format="csr"), np.append(table.boilerplate[rows], y), np.append(weight, w), settings
+        )
 
     fold = folds_by_group(table, settings)
     own = np.zeros(len(table.texts))
+    stages: list[ParagraphStage] = []
 
-    def held_out_scores(k: int) -> tuple[Integers, Floats]:
+    def held_out_scores(k: int) -> tuple[Integers, Floats, ParagraphStage]:
         held_out = np.flatnonzero(fold == k)
-        return held_out, stage_of(np.flatnonzero((fold != k) & table.known & ~table.generic)).log_odds(counts[text_of[held_out]])
+        stage = stage_of(np.flatnonzero((fold != k) & table.known & ~table.generic))
+        return held_out, stage.log_odds(counts[text_of[held_out]]), stage
 
-    for k, (held_out, scores) in enumerate(
+    for k, (held_out, scores, stage) in enumerate(
         Parallel(settings.jobs, backend="threading", return_as="generator")(delayed(held_out_scores)(k) for k in range(settings.folds)), 1
     ):
         own[held_out] = scores
+        stages.append(stage)
         say(f"paragraph stage, fold {k} of {settings.folds}: {len(held_out):,} paragraphs scored")
     final = stage_of(np.flatnonzero(table.known & ~table.generic))
     say("paragraph stage fitted on everything")
 
     in_context = context_weights(table, settings)
     out_of_fold = np.zeros(len(own))
+    contexts = []
     for k in range(settings.folds):
         use = (fold != k) & table.known
         held_out = fold == k
-        coefficients, biases = fit_context_stage(own, n_tokens, table.bounds, table.boilerplate, use, in_context, settings)
-        out_of_fold[held_out] = _apply_context(coefficients, biases, own, n_tokens, table.bounds)[held_out]
+        contexts.append(fit_context_stage(own, n_tokens, table.bounds, table.boilerplate, use, in_context, settings))
+        out_of_fold[held_out] = _apply_context(*contexts[-1], own, n_tokens, table.bounds)[held_out]
         say(f"context stage, fold {k + 1} of {settings.folds}")
-    coefficients, biases = fit_context_stage(own, n_tokens, table.bounds, table.boilerplate, table.known, in_context, settings)
+    context = fit_context_stage(own, n_tokens, table.bounds, table.boilerplate, table.known, in_context, settings)
     say("context stage fitted on everything")
 
     chosen = table.known & (table.measured if table.measured.any() else True)
-    scale, offset = calibrate(out_of_fold[chosen], table.boilerplate[chosen], table.weight[chosen])
-    coefficients[-1] *= scale
-    biases[-1] = biases[-1] * scale + offset
-    probability = probability_of(out_of_fold * scale + offset)
+    calibration = calibrate(out_of_fold[chosen], table.boilerplate[chosen], table.weight[chosen])
+    probability = probability_of(out_of_fold * calibration[0] + calibration[1])
     rows, weight = merge_copies(np.flatnonzero(chosen), text_of, table.boilerplate, table.weight)
     alone = calibrate(own[rows], table.boilerplate[rows], weight)
-    model = Model(
-        bits=settings.bits,
-        weights=final.classifier.coef_[0].astype(np.float32),
-        idf=final.tfidf.idf_.astype(np.float32),
-        hot=final.tfidf.hot_,
-        bias=float(final.classifier.intercept_[0]),
-        alone=alone,
-        context=coefficients,
-        context_bias=biases,
-        thresholds=choose_thresholds(probability, table.article & chosen),
+    thresholds = choose_thresholds(probability, table.article & chosen)
+    say("calibrated, thresholds chosen: " + ", ".join(f"{name} {value:.4f}" for name, value in thresholds.items()))
+
+    def model_of(stage: ParagraphStage, in_document: tuple[Floats, Floats], of_pieces: tuple[Floats, Floats]) -> Model:
+        return Model(
+            bits=settings.bits,
+            weights=stage.classifier.coef_[0].astype(np.float32),
+            idf=stage.tfidf.idf_.astype(np.float32),
+            hot=stage.tfidf.hot_,
+            bias=float(stage.classifier.intercept_[0]),
+            alone=alone,
+            context=_scaled(*in_document, *calibration)[0],
+            context_bias=_scaled(*in_document, *calibration)[1],
+            pieces=of_pieces[0],
+            pieces_bias=of_pieces[1],
+            thresholds=thresholds,
+        )
+
+    no_pieces = np.empty((0, len(PIECE_FEATURES))), np.empty(0)
+    held_out_models = [model_of(stage, in_document, no_pieces) for stage, in_document in zip(stages, contexts, strict=True)]
+    held_out_documents = documents_by_fold(sources, fold[table.bounds[:-1]], settings.folds)
+    joined = [
+        {measured: joined_documents(documents, measured=measured, seed=settings.seed) for measured, documents in of_fold.items()}
+        for of_fold in held_out_documents
+    ]
+    scored = Parallel(settings.jobs)(
+        delayed(score_joined)(m, kinds, 1.0 if measured else COMPOSED_ARTICLE_WEIGHT)
+        for m, of_fold in zip(held_out_models, joined, strict=True)
+        for measured, kinds in of_fold.items()
     )
-    say("calibrated, thresholds chosen: " + ", ".join(f"{name} {value:.4f}" for name, value in model.thresholds.items()))
-    return Fit(model, table, probability, own)
+    number = [(k, measured) for k, of_fold in enumerate(joined) for measured in of_fold]
+    say(f"piece stage: {sum(int(part.rows.is_piece.sum()) for part in scored):,} pieces of joined lines scored")
+    piece_fits = [
+        fit_piece_stage([part for (j, _), part in zip(number, scored, strict=True) if j != k], settings.passes) for k in range(settings.folds)
+    ]
+    own_pages = [measured or not table.measured.any() for _, measured in number]
+    parts = [(part, *piece_fits[k]) for (k, _), part, use in zip(number, scored, own_pages, strict=True) if use]
+    cut = np.concatenate([apply_piece_stage(coefficients, biases, part)[part.rows.is_piece] for part, coefficients, biases in parts])
+    article = np.concatenate([part.article[part.rows.is_piece] for part, _, _ in parts])
+    shares, names = list(MAY_LOSE.values())[:2], list(MAY_LOSE)[:2]
+    wanted = [float(np.log(thresholds[name] / (1 - thresholds[name]))) for name in names]
+    matched = match_shares(cut, article, sum(part.total_article for part, _, _ in parts), shares, wanted)
+    final_pieces = _scaled(*fit_piece_stage(scored, settings.passes), *matched)
+    say("piece stage fitted")
+    held_out_models = [
+        replace(m, pieces=p, pieces_bias=b) for m, (p, b) in zip(held_out_models, (_scaled(*f, *matched) for f in piece_fits), strict=True)
+    ]
+    real = bool(table.measured.any())
+    held_out = [(model, documents.get(real, [])) for model, documents in zip(held_out_models, held_out_documents, strict=True)]
+    joined_of = {kind: [of_fold.get(kind, {}) for of_fold in joined] for kind in (True, False)}
+    return Fit(model_of(final, context, final_pieces), table, probability, own, held_out, joined_of[real], joined_of[False])
+
+
+def _scaled(coefficients: Floats, biases: Floats, scale: float, offset: float) -> tuple[Floats, Floats]:
+    """Passes whose last result is scaled and moved."""
+    return np.vstack((coefficients[:-1], coefficients[-1:] * scale)), np.append(biases[:-1], biases[-1] * scale + offset)
+
+
+def documents_by_fold(sources: Sequence[Source], fold: Integers, folds: int) -> list[dict[bool, list[LabelledDocument]]]:
+    """Documents of each fold, those of measured sources under True and those that we composed under False; single texts are left out."""
+    found: list[dict[bool, list[LabelledDocument]]] = [{} for _ in range(folds)]
+    documents = ((source, document) for source in sources for document in source.documents)
+    for (source, document), k in zip(documents, fold.tolist(), strict=True):
+        if source.measured or source.name == "authored":
+            found[k].setdefault(source.measured, []).append(document)
+    return found
 
 
 def _apply_context(coefficients: Floats, biases: Floats, own: Floats, n_tokens: Integers, bounds: Integers) -> Floats:

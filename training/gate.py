@@ -76,7 +76,7 @@ def measure(detector: Detector, data: Path, cases: Path) -> Floors:
     data : Path
         With ``validation/*.jsonl``, ``slots.json`` and ``cookies.csv``.
     cases : Path
-        With ``article.jsonl``, ``boilerplate.jsonl``, ``documents.jsonl`` and ``known_failures.jsonl``.
+        With ``article.jsonl``, ``boilerplate.jsonl``, ``documents.jsonl``, ``joined.jsonl`` and ``known_failures.jsonl``.
 
     Returns
     -------
@@ -120,7 +120,9 @@ def read_cases(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def is_right(detector: Detector, of: str, case: Mapping[str, Any]) -> bool:
-    """Whether a case comes out right: a paragraph has its label, of a document exactly the article's lines are kept."""
+    """Whether a case comes out right: a paragraph has its label; of a document exactly the article's lines are kept, of a joined line its article."""
+    if of == "joined":
+        return detector.filter("".join(text for _, text in case["parts"])).text == "".join(text for label, text in case["parts"] if label == "a")
     if of != "documents":
         return str(detector.predict([case["text"]])[0]) == of
     text = "\n".join(line for _, line in case["lines"])

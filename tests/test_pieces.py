@@ -1,0 +1,56 @@
+"""`detector.pieces`: lines that join article and consent text are cut, and nothing of them is lost."""
+
+from __future__ import annotations
+
+from itertools import pairwise, product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detector import Detector
+from detector.pieces import TURN, _best_labels, cut_into_pieces
+from tests.conftest import joined_lines
+
+SHIPPED = Detector.load()
+NUMBERS = st.floats(-6, 6, allow_nan=False)
+
+
+def worth(labels: tuple[bool, ...], rows: list[tuple[float, float, float]]) -> float:
+    """Value of a labelling as `_best_labels` defines it."""
+    total = sum(value / 2 if label else -value / 2 for label, (value, _, _) in zip(labels, rows, strict=True))
+    for i in range(1, len(labels)):
+        if labels[i] != labels[i - 1]:
+            total += (rows[i][1] - rows[i - 1][2]) / 2 * (1 if labels[i] else -1) - TURN
+    return total
+
+
+@given(st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS), min_size=1, max_size=7))
+def test_the_labelling_of_units_is_the_best_of_all(rows: list[tuple[float, float, float]]) -> None:
+    found = tuple(_best_labels(*map(list, zip(*rows, strict=True))).tolist())
+    best = max(worth(labels, rows) for labels in product((False, True), repeat=len(rows)))
+    assert worth(found, rows) == pytest.approx(best)
+
+
+@given(st.lists(st.one_of(st.sampled_from(joined_lines()), st.text(max_size=30)).map(lambda text: text.replace("\n", " ")), max_size=5))
+@settings(max_examples=60, deadline=None)
+def test_pieces_lie_side_by_side_and_cover_their_line(lines: list[str]) -> None:
+    pieces = cut_into_pieces(SHIPPED.model, lines)
+    assert len(pieces.bounds) == len(lines) + 1
+    for line, (a, b) in zip(lines, pairwise(pieces.bounds.tolist()), strict=True):
+        starts = pieces.start[a:b].tolist()
+        assert starts[0] == 0
+        assert all(x < y for x, y in pairwise(starts))
+        assert starts[-1] <= len(line)
+
+
+def test_a_piece_scores_as_the_same_text_alone() -> None:
+    line = joined_lines()[0]
+    pieces = cut_into_pieces(SHIPPED.model, [line])
+    texts = [line[a:b] for a, b in pairwise([*pieces.start.tolist(), len(line)])]
+    alone = cut_into_pieces(SHIPPED.model, texts)
+    assert len(texts) > 1
+    first = alone.bounds[:-1]
+    same = np.diff(alone.bounds) == 1
+    assert np.array_equal(alone.log_odds[first][same], pieces.log_odds[same])
