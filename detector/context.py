@@ -52,7 +52,9 @@ FEATURES: Final = (
 """Names of the features, in the order in which `context_features` yields them."""
 
 
-def context_features(own: Column, refined: Column, n_tokens: NDArray[np.intp], bounds: NDArray[np.intp]) -> Iterator[Column]:
+def context_features(
+    own: Column, refined: Column, n_tokens: NDArray[np.intp], bounds: NDArray[np.intp], at: NDArray[np.intp] | None = None
+) -> Iterator[Column]:
     """Yield the features of each paragraph in its document, one column at a time.
 
     Parameters
@@ -64,31 +66,35 @@ def context_features(own: Column, refined: Column, n_tokens: NDArray[np.intp], b
     n_tokens : ndarray of intp, shape (n_paragraphs,)
     bounds : ndarray of intp, shape (n_documents + 1,)
         Document i has the paragraphs ``bounds[i]:bounds[i + 1]``.
+    at : ndarray of intp, shape (n_rows,), optional
+        The paragraphs whose features are wanted; all by default.
 
     Yields
     ------
-    ndarray of float64, shape (n_paragraphs,)
+    ndarray of float64, shape (n_rows,)
         In the order of `FEATURES`.
     """
     n = len(own)
     own, refined = np.clip(own, -LIMIT, LIMIT), np.clip(refined, -LIMIT, LIMIT)
     count = np.diff(bounds)
-    first, last = np.repeat(bounds[:-1], count), np.repeat(bounds[1:], count)
-    here = np.arange(n)
-    length = np.log1p(n_tokens)
-    short = SHORT / (SHORT + n_tokens)
+    document = np.repeat(np.arange(len(count)), count)
     integers = np.rint(ONE / (1.0 + np.exp(-refined))).astype(np.int64)
-    probability = integers / ONE
     sums = np.concatenate((np.zeros(1, np.int64), np.cumsum(integers)))
     # documents lie apart by as many places as a neighbour may be away, so that it is one look-up without a test
-    place = here + FARTHEST * np.repeat(np.arange(1, len(count) + 1), count)
+    place = np.arange(n) + FARTHEST * (document + 1)
 
     def apart(values: Column, otherwise: float) -> Column:
         spread = np.full(n + FARTHEST * (len(count) + 1), otherwise)
         spread[place] = values
         return spread
 
-    refined_at, probability_at, length_at = apart(refined, OUTSIDE), apart(probability, 0.0), apart(length, 0.0)
+    refined_at, probability_at, length_at = apart(refined, OUTSIDE), apart(integers / ONE, 0.0), apart(np.log1p(n_tokens), 0.0)
+    here = np.arange(n)
+    if at is not None:
+        here, own, refined, n_tokens, document, place = at, own[at], refined[at], n_tokens[at], document[at], place[at]
+    first, last = bounds[document], bounds[document + 1]
+    length = np.log1p(n_tokens)
+    short = SHORT / (SHORT + n_tokens)
 
     yield own
     yield np.maximum(own, 0.0)
@@ -108,7 +114,7 @@ def context_features(own: Column, refined: Column, n_tokens: NDArray[np.intp], b
     yield np.maximum(nearest[1], 0.0)
     yield length_at.take(place - 1)
     yield length_at.take(place + 1)
-    short_by_mean = np.zeros(n)
+    short_by_mean = np.zeros(len(here))
     for w in WINDOWS:
         up = (sums[here] - sums[np.maximum(first, here - w)]) / (w * ONE)
         down = (sums[np.minimum(last, here + w + 1)] - sums[here + 1]) / (w * ONE)
@@ -119,7 +125,7 @@ def context_features(own: Column, refined: Column, n_tokens: NDArray[np.intp], b
         short_by_mean = short_mean if w == MIDDLE else short_by_mean
         yield short_mean
         yield own * (up + down)
-    peak_up, peak_down = np.zeros(n), np.zeros(n)
+    peak_up, peak_down = np.zeros(len(here)), np.zeros(len(here))
     for k in range(1, PEAK + 1):
         np.maximum(peak_up, probability_at.take(place - k), out=peak_up)
         np.maximum(peak_down, probability_at.take(place + k), out=peak_down)

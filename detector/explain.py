@@ -59,7 +59,7 @@ class Explanation:
     alone : float
         What the context stage adds to a document of this paragraph alone: its length, and calibration.
     neighbours : float
-        What the other paragraphs of the document add.
+        What the other paragraphs of the document add, and what the pieces of its line do (`detector.pieces`).
     log_odds : float
     """
 

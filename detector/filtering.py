@@ -17,15 +17,17 @@ from detector.features import hash_lines, utf8
 from detector.model import LABELS, THRESHOLDS, Model, probability_of
 from detector.paragraphs import Paragraph, cut_lines, paragraph_lines, paragraph_offsets
 from detector.persistence import load_model
-from detector.pieces import Pieces, cut_into_pieces, expand, suspects
+from detector.pieces import CLEAR_WORDS, Pieces, cut_into_pieces, differing, expand, some_of, suspects
 from detector.policies import is_policy
 
 Verdict = Literal["clean", "filtered", "consent_only"]
 
 CLEAR: Final = -3.0
-CLEAR_WORDS: Final = 5
-"""Log-odds up to which a piece of so many words is clearly article text. A line that is consent text as a whole is cut only if it has such a piece:
-many consent lines have a sentence that says nothing by itself."""
+"""Log-odds up to which a piece of some words is clearly article text. A line is cut only if it has such a piece beside one to remove: many
+consent lines have a sentence that says nothing by itself."""
+DOUBT: Final = 1.0
+"""A line that is not cut has log-odds of no more than this above those of its piece of some words that speaks most against it, but up to 0 they
+may be: where the line may hold article text, a user who sets a high threshold keeps it."""
 NEARLY_ALL: Final = 0.9
 SENTENCE_BYTES: Final = 40
 """A document of which at least this share was removed holds consent text only, if no line that is left has so many bytes of UTF-8."""
@@ -267,9 +269,9 @@ class Detector:
         bounds = np.concatenate((np.zeros(1, np.intp), np.cumsum(with_text, dtype=np.intp)))[scored.lines]
         log_odds, n_tokens = scored.log_odds[with_text], scored.n_tokens[with_text]
         in_document = self.model.log_odds_in_context(log_odds, n_tokens, bounds)
+        in_document, joined = self._cut_joined_lines(texts, scored, with_text, bounds, in_document)
         probability = probability_of(in_document)
         removed = probability >= self.threshold
-        joined = self._cut_joined_lines(texts, scored, with_text, bounds, in_document)
         n_removed = np.diff(np.concatenate((np.zeros(1, np.intp), np.cumsum(removed, dtype=np.intp)))[bounds]).tolist()
         runs = _lines_to_cut(removed, with_text, bounds, scored.lines)
         line, bound = scored.lines.tolist(), bounds.tolist()
@@ -285,47 +287,52 @@ class Detector:
 
     def _cut_joined_lines(
         self, texts: Sequence[str], scored: _Scored, with_text: NDArray[np.bool_], bounds: NDArray[np.intp], in_document: NDArray[np.float64]
-    ) -> dict[int, list[CutLine]]:
-        """Find the lines that join article and consent text, by document, and cut them.
+    ) -> tuple[NDArray[np.float64], dict[int, list[CutLine]]]:
+        """Find the lines that join article and consent text, and cut them.
 
-        Only lines that are suspect as a whole or in part are looked at (`detector.pieces.suspects`), and one is cut only where its pieces differ.
-        A line that would be removed stays if it has clear article text and no piece to remove; the label of any other is what its own score and
-        its neighbours say.
+        Only lines that are suspect as a whole or in part are looked at (`detector.pieces.suspects`). One is cut if it has a piece to remove and
+        one that is clearly article text; the label of any other is what its own score and its neighbours say.
+
+        Returns
+        -------
+        in_document : ndarray of float64, shape (n_paragraphs,)
+            Log-odds of the whole lines, less `DOUBT` on those that may be joined and were not cut.
+        cut : dict of int to list of CutLine
+            By document.
         """
         log_odds, n_tokens = scored.log_odds[with_text], scored.n_tokens[with_text]
         suspect = suspects(log_odds, scored.peak[with_text], n_tokens)
-        if not len(suspect):
-            return {}
-        number = np.flatnonzero(with_text)
         document = np.searchsorted(bounds, suspect, side="right") - 1
-        chosen = np.unique(document)
-        lines_of = {i: texts[i].split("\n") for i in chosen.tolist()}
-        lines = [lines_of[i][n] for i, n in zip(document.tolist(), (number[suspect] - scored.lines[document]).tolist(), strict=True)]
+        number = (np.flatnonzero(with_text)[suspect] - scored.lines[document]).tolist()
+        lines_of = {i: texts[i].split("\n") for i in np.unique(document).tolist()}
+        lines = [lines_of[i][n] for i, n in zip(document.tolist(), number, strict=True)]
         pieces = cut_into_pieces(self.model, lines)
+        differ = differing(pieces)
+        cut: dict[int, list[CutLine]] = {}
+        if not len(differ):
+            return in_document, cut
+        suspect, document, pieces, lengths = suspect[differ], document[differ], some_of(pieces, differ), [len(lines[i]) for i in differ.tolist()]
         # the documents of these lines, with all their lines, as if there were no others
         counts = np.diff(bounds)
+        chosen = np.unique(document)
         mine = np.zeros(len(counts), np.bool_)
         mine[chosen] = True
         at = np.flatnonzero(np.repeat(mine, counts))
         own, words = log_odds[at], n_tokens[at]
         rows = expand(own, words, np.append(0, np.cumsum(counts[chosen])), np.searchsorted(at, suspect), pieces)
-        result = self.model.log_odds_of_pieces(rows, own, in_document[at], words)[rows.is_piece]
-        first = pieces.bounds[:-1]
-        # a line that would be removed as a whole, and no piece of which is clearly article text, is no joined line: all of it goes
-        clear = (result <= CLEAR) & (pieces.n_tokens >= CLEAR_WORDS)
-        whole = probability_of(in_document[suspect]) >= self.threshold
-        pure = whole & ~np.logical_or.reduceat(clear, first)
-        result = np.maximum(result, np.repeat(np.where(pure, in_document[suspect], -np.inf), np.diff(pieces.bounds)))
+        result = self.model.log_odds_of_pieces(rows, own, in_document[at], words)
         remove = probability_of(result) >= self.threshold
-        some, each = np.logical_or.reduceat(remove, first), np.logical_and.reduceat(remove, first)
-        cut: dict[int, list[CutLine]] = {}
-        for i in np.flatnonzero((some & ~each) | (whole & ~some)).tolist():
+        first = pieces.bounds[:-1]
+        lowest = np.minimum.reduceat(np.where(pieces.n_tokens >= CLEAR_WORDS, result, np.inf), first)
+        joined = np.logical_or.reduceat(remove, first) & (lowest <= CLEAR)
+        in_document = in_document.copy()
+        in_document[suspect] = np.minimum(in_document[suspect], np.maximum(lowest + DOUBT, 0.0))
+        for i in np.flatnonzero(joined).tolist():
             a, b = int(pieces.bounds[i]), int(pieces.bounds[i + 1])
             merged = _merge_pieces(pieces.start[a:b].tolist(), result[a:b].tolist(), pieces.n_tokens[a:b].tolist(), remove[a:b].tolist())
             d = int(document[i])
-            if len(merged[0]) > 1 or merged[2][0] != whole[i]:
-                cut.setdefault(d, []).append(CutLine(int(suspect[i] - bounds[d]), len(lines[i]), *merged))
-        return cut
+            cut.setdefault(d, []).append(CutLine(int(suspect[i] - bounds[d]), lengths[i], *merged))
+        return in_document, cut
 
     def filter_stream(self, texts: Iterable[str]) -> Iterator[FilteredDocument]:
         """Filter documents from any iterable as they come, a bounded number at a time.
@@ -368,7 +375,8 @@ class Detector:
         scored = self._score_lines([text])
         with_text = np.flatnonzero(~scored.blank)
         own, words = scored.log_odds[with_text], scored.n_tokens[with_text]
-        in_document = self.model.log_odds_in_context(own, words, np.array([0, len(own)], np.intp))
+        bounds = np.array([0, len(own)], np.intp)
+        in_document, _ = self._cut_joined_lines([text], scored, ~scored.blank, bounds, self.model.log_odds_in_context(own, words, bounds))
         alone = self.model.log_odds_in_context(own, words, np.arange(len(own) + 1))
         lines = text.split("\n")
         cut = {line.paragraph: line for line in document.cuts}

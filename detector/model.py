@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.context import context_features
-from detector.features import HashedLines
+from detector.features import KINDS, HashedLines
 from detector.pieces import Expanded, piece_features
 
 LABELS: Final = ("article", "boilerplate")
@@ -171,15 +171,27 @@ class Model:
         result = np.zeros((3, len(hashed.tokens) - 1))
         if not len(hashed.lines):
             return result
-        first = hashed.tokens[hashed.lines]
+        first, scale = self._usual_norm(hashed, words)
         n_tokens = np.diff(hashed.tokens)[hashed.lines]
         dot = np.add.reduceat(sum(self._product.take(buckets) for buckets in hashed.token_buckets), first)
-        norm = np.add.reduceat(sum(self._table.imag.take(buckets) for buckets in hashed.token_buckets), first)
-        scale = np.sqrt(norm / n_tokens * words)
         result[0, hashed.lines] = dot / scale + self.bias * n_tokens / words
         for row, kinds in ((1, (0, 2)), (2, (1, 3))):
             result[row, hashed.lines] = sum(self._product.take(hashed.line_buckets[kind]) for kind in kinds) / scale
         return result
+
+    def evidence_of_pairs(self, hashed: HashedLines, words: int) -> NDArray[np.float64]:
+        """Part of the pairs of neighbouring words of each line in the log-odds of a sentence of `words` such words, shape (n_lines,)."""
+        result = np.zeros(len(hashed.tokens) - 1)
+        if len(hashed.lines):
+            first, scale = self._usual_norm(hashed, words)
+            result[hashed.lines] = np.add.reduceat(self._product.take(hashed.token_buckets[KINDS.index("bigram")]), first) / scale
+        return result
+
+    def _usual_norm(self, hashed: HashedLines, words: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        """First token of each line with words, and the norm that it would have with `words` such words."""
+        first = hashed.tokens[hashed.lines]
+        norm = np.add.reduceat(sum(self._table.imag.take(buckets) for buckets in hashed.token_buckets), first)
+        return first, np.sqrt(norm / np.diff(hashed.tokens)[hashed.lines] * words)
 
     @cached_property
     def _product(self) -> NDArray[np.float32]:
@@ -233,13 +245,12 @@ class Model:
 
         Returns
         -------
-        ndarray of float64, shape (n_rows,)
-            Those of lines that were not cut mean nothing.
+        ndarray of float64, shape (n_pieces,)
         """
         return _passes(
             self.pieces,
             self.pieces_bias,
-            rows.log_odds,
+            rows.log_odds[rows.is_piece],
             lambda refined: piece_features(rows, refined, line_log_odds, line_in_document, line_n_tokens),
         )
 

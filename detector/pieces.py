@@ -24,26 +24,36 @@ if TYPE_CHECKING:
 GATE: Final = -0.5
 """A line is cut where its own log-odds, or those of its most suspect words, are at least this. Of the article text of real pages this looks at a
 twentieth, of consent lines at all but 1 in 100."""
+DIFFER: Final = -1.0
+CLEAR_WORDS: Final = 4
+"""A piece of fewer words says too little by itself to be clearly article text."""
 LEAST_WORDS: Final = 6
 """A shorter line is not cut."""
 MOST_WORDS: Final = 1 << 18
 """Nor is a longer one: it is no page of text, and its pieces would fill the memory."""
-TURN: Final = 1.0
-"""Log-odds that a change of label within a sentence costs; at 3, twice as much article text stays in one piece with consent text."""
+TURN: Final = 0.7
+GLUED_TURN: Final = 0.1
+"""Log-odds that a change of label within a sentence costs: at a capital letter after a space, and where two words are glued ("contentThe")."""
+PRIOR: Final = 0.4
+"""Log-odds that every unit has against it: a word between article and consent text that says nothing, such as "The", goes with the article."""
 USUAL: Final = 10
 """Words of a usual sentence: a unit of so many words has the evidence that it would have as a line."""
+LONGEST: Final = 60
+"""Characters on either side of an edge in which the word next to it is sought."""
 BYTES_AT_ONCE: Final = 1 << 18
 
 
-DETAILS: Final = ("evidence_for", "evidence_against", "marked_start", "marked_end")
+DETAILS: Final = ("evidence_for", "evidence_against", "marked_start", "marked_end", "crossing_start", "crossing_end", "glued_start", "glued_end")
 """What is known of a piece beside its log-odds: the sum of the evidence of its units that speak for consent text, and of those that speak against;
-whether a sentence ends before it, and with it."""
+whether a sentence ends before it, and with it; what the pair of words across its start, and its end, speaks for, if no sentence ends there; whether
+two words are glued there."""
 PIECE_FEATURES: Final = (
     *FEATURES,
     *("line", "line_above_0", "line_length", "share", "line_by_share", "best_of_line", "worst_of_line"),
     *("line_in_document", "line_in_document_above_0", "line_in_document_by_share"),
     *DETAILS,
     *("for_by_length", "against_by_length"),
+    *("weak_up", "weak_down", "crossing_up", "crossing_down", "weak_up_above_0", "weak_down_above_0"),
 )
 """Names of the features of a piece: those of a paragraph, with the pieces of its line as neighbours; what its line is as a whole; its details."""
 
@@ -60,7 +70,7 @@ class Pieces(NamedTuple):
     log_odds : ndarray of float64, shape (n_pieces,)
         Of the paragraph stage, each piece on its own.
     n_tokens : ndarray of intp, shape (n_pieces,)
-    details : ndarray of float64, shape (4, n_pieces)
+    details : ndarray of float64, shape (n_details, n_pieces)
         As in `DETAILS`.
     """
 
@@ -74,6 +84,24 @@ class Pieces(NamedTuple):
 def suspects(log_odds: NDArray[np.float64], peak: NDArray[np.float64], n_tokens: NDArray[np.intp]) -> NDArray[np.intp]:
     """Lines that may hold consent text beside other text, by their own log-odds and those of their most suspect words."""
     return np.flatnonzero((np.maximum(log_odds, peak) >= GATE) & (n_tokens >= LEAST_WORDS) & (n_tokens <= MOST_WORDS))
+
+
+def differing(pieces: Pieces) -> NDArray[np.intp]:
+    """Lines whose pieces may differ in label: one has log-odds of its own of at least `DIFFER`, and one of `CLEAR_WORDS` no more than that."""
+    first = pieces.bounds[:-1]
+    highest = np.maximum.reduceat(pieces.log_odds, first) if len(first) else np.empty(0)
+    lowest = np.minimum.reduceat(np.where(pieces.n_tokens >= CLEAR_WORDS, pieces.log_odds, np.inf), first) if len(first) else np.empty(0)
+    return np.flatnonzero((highest >= DIFFER) & (lowest <= DIFFER) & (np.diff(pieces.bounds) > 1))
+
+
+def some_of(pieces: Pieces, lines: NDArray[np.intp]) -> Pieces:
+    """Pieces of some of the lines, by their numbers, ascending."""
+    count = np.diff(pieces.bounds)
+    chosen = np.zeros(len(count), np.bool_)
+    chosen[lines] = True
+    here = np.repeat(chosen, count)
+    bounds = np.append(0, np.cumsum(count[lines]))
+    return Pieces(bounds, pieces.start[here], pieces.log_odds[here], pieces.n_tokens[here], pieces.details[:, here])
 
 
 def cut_into_pieces(model: Model, lines: Sequence[str]) -> Pieces:
@@ -90,15 +118,16 @@ def cut_into_pieces(model: Model, lines: Sequence[str]) -> Pieces:
     Pieces
     """
     line, offset, strong = find_units(lines)
-    evidence = _evidence(model, _slices(lines, line, offset))
-    piece = np.flatnonzero(strong | _turns(evidence, strong))
-    texts = _slices(lines, line[piece], offset[piece])
-    log_odds, n_tokens = _score(model, texts)
-    one_way = np.maximum(evidence[0], 0.0), np.minimum(evidence[0], 0.0)
-    sums = [np.add.reduceat(part, piece) if len(piece) else np.empty(0) for part in one_way]
-    marked = strong[piece]
-    bounds = np.searchsorted(line[piece], np.arange(len(lines) + 1))
-    return Pieces(bounds, offset[piece], log_odds, n_tokens, np.vstack((*sums, marked, np.append(marked[1:], True)[: len(marked)])))
+    units = _slices(lines, line, offset)
+    evidence = _evidence(model, units)
+    turns, crossing, glued = _turns(model, units, evidence, strong)
+    piece = np.flatnonzero(strong | turns)
+    log_odds, n_tokens = _score(model, _slices(lines, line[piece], offset[piece]))
+    details = [np.add.reduceat(best(evidence[0], 0.0), piece) if len(piece) else np.empty(0) for best in (np.maximum, np.minimum)]
+    for column, at_end in ((strong, 1.0), (crossing, 0.0), (glued, 0.0)):
+        at_start = column[piece].astype(np.float64)
+        details += [at_start, np.append(at_start[1:], at_end)[: len(piece)]]
+    return Pieces(np.searchsorted(line[piece], np.arange(len(lines) + 1)), offset[piece], log_odds, n_tokens, np.vstack(details))
 
 
 def _slices(lines: Sequence[str], line: NDArray[np.intp], offset: NDArray[np.intp]) -> list[str]:
@@ -124,8 +153,8 @@ class Expanded(NamedTuple):
         Its offset in the line, in code points.
     is_piece : ndarray of bool, shape (n_rows,)
         Whether its line was given to be cut, into one piece or more.
-    details : ndarray of float64, shape (4, n_rows)
-        As in `DETAILS`; 0 for lines that were not given to be cut.
+    details : ndarray of float64, shape (n_details, n_rows)
+        As in `DETAILS`; those of a whole line for lines that were not given to be cut.
     """
 
     log_odds: NDArray[np.float64]
@@ -158,6 +187,7 @@ def expand(log_odds: NDArray[np.float64], n_tokens: NDArray[np.intp], bounds: ND
     is_piece = np.zeros(len(line), np.bool_)
     own[of_piece], length[of_piece], start[of_piece], is_piece[of_piece] = pieces.log_odds, pieces.n_tokens, pieces.start, True
     details = np.zeros((len(DETAILS), len(line)))
+    details[2:4] = 1.0  # a line begins and ends with a mark
     details[:, of_piece] = pieces.details
     return Expanded(own, length, row[bounds], line, start, is_piece, details)
 
@@ -169,87 +199,132 @@ def piece_features(
     line_in_document: NDArray[np.float64],
     line_n_tokens: NDArray[np.intp],
 ) -> Iterator[NDArray[np.floating]]:
-    """Yield the features of each row, one column at a time, in the order of `PIECE_FEATURES`.
+    """Yield the features of each piece, one column at a time, in the order of `PIECE_FEATURES`.
 
     Parameters
     ----------
     rows : Expanded
-    refined : ndarray of float64, shape (n_rows,)
-        Best log-odds known so far, as in `detector.context.context_features`.
+    refined : ndarray of float64, shape (n_pieces,)
+        Best log-odds of the pieces known so far, as in `detector.context.context_features`. For whole lines these are their own.
     line_log_odds, line_in_document, line_n_tokens : ndarray, shape (n_lines,)
         Of the whole lines: log-odds of the paragraph stage and of the context stage, number of words.
 
     Yields
     ------
-    ndarray of float64, shape (n_rows,)
+    ndarray of float64, shape (n_pieces,)
     """
-    yield from context_features(rows.log_odds, refined, rows.n_tokens, rows.bounds)
-    line = np.clip(line_log_odds, -LIMIT, LIMIT)[rows.line]
-    words = line_n_tokens[rows.line]
-    share = rows.n_tokens / np.maximum(words, 1)
+    piece = np.flatnonzero(rows.is_piece)
+    best_known = line_log_odds[rows.line]
+    best_known[piece] = refined
+    yield from context_features(rows.log_odds, best_known, rows.n_tokens, rows.bounds, piece)
+    of_line = rows.line[piece]
+    line = np.clip(line_log_odds, -LIMIT, LIMIT)[of_line]
+    words = line_n_tokens[of_line]
+    share = rows.n_tokens[piece] / np.maximum(words, 1)
     yield line
     yield np.maximum(line, 0.0)
     yield np.log1p(words)
     yield share
     yield line * share
-    first = np.flatnonzero(np.append(True, rows.line[1:] != rows.line[:-1])[: len(rows.line)])
-    count = np.diff(np.append(first, len(rows.line)))
+    first = np.flatnonzero(np.append(True, of_line[1:] != of_line[:-1])[: len(piece)])
+    count = np.diff(np.append(first, len(piece)))
     for best in (np.maximum, np.minimum):
         yield np.clip(np.repeat(best.reduceat(refined, first), count), -LIMIT, LIMIT)
-    in_document = np.clip(line_in_document, -LIMIT, LIMIT)[rows.line]
+    in_document = np.clip(line_in_document, -LIMIT, LIMIT)[of_line]
     yield in_document
     yield np.maximum(in_document, 0.0)
     yield in_document * share
-    details = np.clip(rows.details, -2 * LIMIT, 2 * LIMIT)
+    details = np.clip(rows.details[:, piece], -2 * LIMIT, 2 * LIMIT)
     yield from details
-    length = np.sqrt(np.maximum(rows.n_tokens, 1))
+    length = np.sqrt(np.maximum(rows.n_tokens[piece], 1))
     yield details[0] / length
     yield details[1] / length
+    # pieces of one sentence mostly have one label
+    near = np.clip(refined, -LIMIT, LIMIT)
+    up, down = np.append(0.0, near)[: len(near)] * (1.0 - details[2]), np.append(near, 0.0)[1:] * (1.0 - details[3])
+    yield up
+    yield down
+    yield details[4] * np.sign(up)
+    yield details[5] * np.sign(down)
+    yield np.maximum(up, 0.0)
+    yield np.maximum(down, 0.0)
 
 
-def _turns(evidence: NDArray[np.float64], strong: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _turns(
+    model: Model, units: Sequence[str], evidence: NDArray[np.float64], strong: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.bool_]]:
     """Before which units the best labelling of their sentence changes.
 
     Parameters
     ----------
+    model : Model
+    units : sequence of str
     evidence : ndarray of float64, shape (3, n_units)
         Log-odds that each unit adds: by its words, as the beginning of a sentence, as the end of one.
     strong : ndarray of bool, shape (n_units,)
         Units that begin a sentence; a change of label there costs nothing, and is a cut anyway.
+
+    Returns
+    -------
+    turns : ndarray of bool, shape (n_units,)
+    crossing : ndarray of float64, shape (n_units,)
+        Evidence of the pair of words across the start of each unit, of sentences that have evidence for both labels.
+    glued : ndarray of bool, shape (n_units,)
+        Of the same, whether no space is before them.
     """
-    turns = np.zeros(len(strong), np.bool_)
+    turns, crossing, glued = np.zeros(len(strong), np.bool_), np.zeros(len(strong)), np.zeros(len(strong), np.bool_)
     first = np.flatnonzero(strong)
     if not len(first):
-        return turns
-    above = np.add.reduceat(np.maximum(evidence[0], 0.0), first)
-    below = np.add.reduceat(np.minimum(evidence[0], 0.0), first)
+        return turns, crossing, glued
+    above, below = (np.add.reduceat(best(evidence[0], 0.0), first) for best in (np.maximum, np.minimum))
+    both = (above > TURN / 4) & (below < -TURN / 4)
+    inside = np.flatnonzero(~strong & np.repeat(both, np.diff(np.append(first, len(strong)))))
+    glued[inside] = [not units[i - 1][-1:].isspace() for i in inside.tolist()]
+    spaced = inside[~glued[inside]]
+    crossing[spaced] = _crossing(model, [(units[i - 1], units[i]) for i in spaced.tolist()])
+    turn = np.where(glued, GLUED_TURN, TURN)
     ends = np.append(first[1:], len(strong))
-    for i in np.flatnonzero((above > TURN / 4) & (below < -TURN / 4)).tolist():
-        a, b = int(first[i]), int(ends[i])
-        labels = _best_labels(*evidence[:, a:b].tolist())
-        turns[a + 1 : b] = labels[1:] != labels[:-1]
-    return turns
+    for i in np.flatnonzero(both).tolist():
+        here = slice(int(first[i]), int(ends[i]))
+        labels = _best_labels(evidence[0, here] - PRIOR, *evidence[1:, here], crossing[here], turn[here])
+        turns[here][1:] = labels[1:] != labels[:-1]
+    return turns, crossing, glued
 
 
-def _best_labels(evidence: list[float], begins: list[float], finishes: list[float]) -> NDArray[np.bool_]:
-    """Labels of a sentence's units with the largest sum of evidence, less `TURN` for each change (Viterbi's algorithm with two states)."""
-    article = consent = 0.0
+def _best_labels(*columns: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Labels of a sentence's units with the largest sum of evidence, less what each change costs (Viterbi's algorithm with two states).
+
+    Parameters
+    ----------
+    *columns : ndarray of float64, shape (n_units,)
+        Evidence of each unit, as the beginning of a sentence, as the end of one; of the pair of words across its start, which counts where the
+        label does not change; what a change there costs.
+    """
+    article = consent = end = 0.0
     came: list[tuple[bool, bool]] = []  # for each unit: whether its best course as article, as consent, comes from consent
-    end = 0.0
-    for value, begin, finish in zip(evidence, begins, finishes, strict=True):
+    for value, begin, finish, pair, turn in zip(*(column.tolist() for column in columns), strict=True):
+        across = pair if came else 0.0
         # a change here ends one part and begins another
-        turn_to_consent = article - TURN + (begin - end) / 2
-        turn_to_article = consent - TURN + (end - begin) / 2
-        to_article, to_consent = bool(came) and turn_to_article > article, not came or consent >= turn_to_consent
+        turn_to_consent = article - turn + (begin - end) / 2
+        turn_to_article = consent - turn + (end - begin) / 2
+        stay_article, stay_consent = article - across / 2, consent + across / 2
+        to_article, to_consent = bool(came) and turn_to_article > stay_article, not came or stay_consent >= turn_to_consent
         came.append((to_article, to_consent))
-        article, consent = (turn_to_article if to_article else article) - value / 2, (consent if to_consent else turn_to_consent) + value / 2
+        article = (turn_to_article if to_article else stay_article) - value / 2
+        consent = (stay_consent if to_consent else turn_to_consent) + value / 2
         end = finish
-    labels = np.empty(len(evidence), np.bool_)
+    labels = np.empty(len(came), np.bool_)
     label = consent > article
-    for i in range(len(evidence) - 1, -1, -1):
+    for i in range(len(came) - 1, -1, -1):
         labels[i] = label
         label = came[i][label]
     return labels
+
+
+def _crossing(model: Model, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
+    """Log-odds that the last word of one text and the first of the next add as a pair, as `_evidence` scales them."""
+    texts = [f"{(left[-LONGEST:].split() or [''])[-1]} {(right[:LONGEST].split(None, 1) or [''])[0]}" for left, right in pairs]
+    return np.concatenate([np.empty(0), *(model.evidence_of_pairs(hash_lines(text, model.bits), USUAL) for text in _joined(texts))])
 
 
 def _evidence(model: Model, units: Sequence[str]) -> NDArray[np.float64]:

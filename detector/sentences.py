@@ -105,7 +105,7 @@ def find_edges(text: str) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
     --------
     >>> offsets, strong = find_edges("Dr. Lee left at 5.30 p.m. yesterday.We use cookies Accept allReject all")
     >>> [(int(offset), bool(s)) for offset, s in zip(offsets, strong)]
-    [(4, False), (36, True), (51, False), (61, False)]
+    [(4, False), (26, False), (36, True), (51, False), (61, False)]
     """
     _, offsets, strong = find_units([text])
     return offsets[1:], strong[1:]
@@ -183,6 +183,8 @@ def _edges(text: str) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
     capitalised = (here == UPPER) & ((following == LOWER) | (directly_after == BLANK))
     before_left = np.append(np.uint8(OTHER), left[:-1])
     glued_stop = ~spaced & (left == STOP) & capitalised & ((before_left == LOWER) | (before_left == CLOSE) | (before_left == DIGIT))
+    before_that = np.append(np.full(2, OTHER, np.uint8), left)[: len(left)]
+    glued_stop |= ~spaced & (left == STOP) & capitalised & (before_left == UPPER) & ((codes[before] != ord(".")) | (before_that == UPPER))
     strong = (spaced & stop & starts) | glued_stop | (ender == WIDE_STOP) & starts
     strong |= (here == BULLET) & (left != BULLET) & (spaced | (left != OTHER))
     strong |= spaced & (here == UNSPACED_LETTER) & (left == UNSPACED_LETTER)
@@ -197,6 +199,7 @@ def _edges(text: str) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
         spaced & (((stop | (left == BULLET)) & (here == LOWER)) | (here == UPPER) | (here == CASELESS) | (letter & (left == COLON)) | (gap > 1))
         | camel
     )
+    weak &= ~(spaced & (codes[at] == ord("I")) & (directly_after == BLANK) & (left != STOP))  # the English pronoun
     edge = np.flatnonzero(strong | weak)
     strong = strong[edge]
     doubtful = np.flatnonzero(np.where(strong, stop[edge] & ~wide[edge], camel[edge]))

@@ -10,25 +10,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector import Detector
-from detector.pieces import TURN, _best_labels, cut_into_pieces
+from detector.pieces import _best_labels, cut_into_pieces
 from tests.conftest import joined_lines
 
 SHIPPED = Detector.load()
 NUMBERS = st.floats(-6, 6, allow_nan=False)
 
 
-def worth(labels: tuple[bool, ...], rows: list[tuple[float, float, float]]) -> float:
+def worth(labels: tuple[bool, ...], rows: list[tuple[float, ...]]) -> float:
     """Value of a labelling as `_best_labels` defines it."""
-    total = sum(value / 2 if label else -value / 2 for label, (value, _, _) in zip(labels, rows, strict=True))
+    total = sum(row[0] / 2 if label else -row[0] / 2 for label, row in zip(labels, rows, strict=True))
     for i in range(1, len(labels)):
-        if labels[i] != labels[i - 1]:
-            total += (rows[i][1] - rows[i - 1][2]) / 2 * (1 if labels[i] else -1) - TURN
+        _, begin, _, pair, turn = rows[i]
+        changed = labels[i] != labels[i - 1]
+        total += (begin - rows[i - 1][2]) / 2 * (1 if labels[i] else -1) - turn if changed else pair / 2 * (1 if labels[i] else -1)
     return total
 
 
-@given(st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS), min_size=1, max_size=7))
-def test_the_labelling_of_units_is_the_best_of_all(rows: list[tuple[float, float, float]]) -> None:
-    found = tuple(_best_labels(*map(list, zip(*rows, strict=True))).tolist())
+@given(st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS, NUMBERS, st.floats(0, 3)), min_size=1, max_size=7))
+def test_the_labelling_of_units_is_the_best_of_all(rows: list[tuple[float, ...]]) -> None:
+    found = tuple(_best_labels(*np.array(rows).T).tolist())
     best = max(worth(labels, rows) for labels in product((False, True), repeat=len(rows)))
     assert worth(found, rows) == pytest.approx(best)
 

@@ -483,13 +483,12 @@ def _fit(sources: Sequence[Source], settings: Settings, weights: dict[str, float
     )
     number = [(k, measured) for k, of_fold in enumerate(joined) for measured in of_fold]
     say(f"piece stage: {sum(int(part.rows.is_piece.sum()) for part in scored):,} pieces of joined lines scored")
-    piece_fits = [
-        fit_piece_stage([part for (j, _), part in zip(number, scored, strict=True) if j != k], settings.passes) for k in range(settings.folds)
-    ]
+    rest = [[part for (j, _), part in zip(number, scored, strict=True) if j != k] for k in range(settings.folds)]
+    piece_fits: list[tuple[Floats, Floats]] = Parallel(settings.jobs)(delayed(fit_piece_stage)(others, settings.passes) for others in rest)
     own_pages = [measured or not table.measured.any() for _, measured in number]
     parts = [(part, *piece_fits[k]) for (k, _), part, use in zip(number, scored, own_pages, strict=True) if use]
-    cut = np.concatenate([apply_piece_stage(coefficients, biases, part)[part.rows.is_piece] for part, coefficients, biases in parts])
-    article = np.concatenate([part.article[part.rows.is_piece] for part, _, _ in parts])
+    cut = np.concatenate([apply_piece_stage(coefficients, biases, part) for part, coefficients, biases in parts])
+    article = np.concatenate([part.article for part, _, _ in parts])
     shares, names = list(MAY_LOSE.values())[:2], list(MAY_LOSE)[:2]
     wanted = [float(np.log(thresholds[name] / (1 - thresholds[name]))) for name in names]
     matched = match_shares(cut, article, sum(part.total_article for part, _, _ in parts), shares, wanted)

@@ -46,9 +46,9 @@ class PieceRows:
     ----------
     rows : Expanded
     line_log_odds, line_in_document, line_n_tokens : ndarray, shape (n_lines,)
-    boilerplate, article, known : ndarray of float64, shape (n_rows,)
-        Characters of each row that have the label; 0 for lines that were not cut. `known` is every label but "unsure".
-    weight : ndarray of float64, shape (n_rows,)
+    boilerplate, article, known : ndarray of float64, shape (n_pieces,)
+        Characters of each piece that have the label. `known` is every label but "unsure".
+    weight : ndarray of float64, shape (n_pieces,)
     total_article : int
         Characters of article text in all lines, cut or not.
     """
@@ -99,15 +99,15 @@ def score_joined(model: Model, documents: Mapping[str, Sequence[JoinedDocument]]
     bounds = np.cumsum([0, *[len(document.lines) for _, document in flat]])
     cut = suspects(log_odds, peak, n_tokens)
     rows = expand(log_odds, n_tokens, bounds, cut, cut_into_pieces(model, [lines[i][1].text for i in cut.tolist()]))
-    counts = np.zeros((3, len(rows.line)))  # boilerplate, article, known
-    weight = np.zeros(len(rows.line))
     pieces = np.flatnonzero(rows.is_piece)
     ends = np.append(np.where(rows.line[1:] == rows.line[:-1], rows.start[1:], -1), -1)[pieces]
-    for row, start, end, number in zip(pieces.tolist(), rows.start[pieces].tolist(), ends.tolist(), rows.line[pieces].tolist(), strict=True):
+    counts = np.zeros((3, len(pieces)))  # boilerplate, article, known
+    weight = np.zeros(len(pieces))
+    for i, (start, end, number) in enumerate(zip(rows.start[pieces].tolist(), ends.tolist(), rows.line[pieces].tolist(), strict=True)):
         name, line = lines[number]
-        counts[:, row] = line.characters(start, end if end >= 0 else len(line.text))
-        size = float(np.clip(counts[2, row] / USUAL_CHARACTERS, LEAST_WEIGHT, MOST_WEIGHT))
-        weight[row] = size * (JOINED_WEIGHT if name == "joined" and len(line.parts) > 1 else 1.0)
+        counts[:, i] = line.characters(start, end if end >= 0 else len(line.text))
+        size = float(np.clip(counts[2, i] / USUAL_CHARACTERS, LEAST_WEIGHT, MOST_WEIGHT))
+        weight[i] = size * (JOINED_WEIGHT if name == "joined" and len(line.parts) > 1 else 1.0)
     weight[counts[0] <= counts[2] / 2] *= article_weight
     article = sum(len(p.text) for _, line in lines for p in line.parts if p.label == "article")
     in_document = model.log_odds_in_context(log_odds, n_tokens, bounds)
@@ -123,7 +123,7 @@ def fit_piece_stage(parts: Sequence[PieceRows], passes: int) -> tuple[Floats, Fl
     biases : ndarray of float64, shape (n_passes,)
     """
     coefficients, biases = [], []
-    refined = [part.rows.log_odds for part in parts]
+    refined = [part.rows.log_odds[part.rows.is_piece] for part in parts]
     for _ in range(passes):
         columns = [_columns(part, best) for part, best in zip(parts, refined, strict=True)]
         x = np.vstack([column[part.weight > 0] for column, part in zip(columns, parts, strict=True)])
@@ -139,8 +139,8 @@ def fit_piece_stage(parts: Sequence[PieceRows], passes: int) -> tuple[Floats, Fl
 
 
 def apply_piece_stage(coefficients: Floats, biases: Floats, part: PieceRows) -> Floats:
-    """Log-odds of the rows."""
-    refined = part.rows.log_odds
+    """Log-odds of the pieces."""
+    refined = part.rows.log_odds[part.rows.is_piece]
     for coefficient, bias in zip(coefficients, biases, strict=True):
         refined = _columns(part, refined) @ coefficient + bias
     return refined

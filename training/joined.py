@@ -18,7 +18,7 @@ from training.joining import JoinedDocument, hosts_by_language, join_all, join_s
 
 CODES: Final = {"boilerplate": 0, "article": 1, "other": 2}
 IGNORED: Final = 3
-"""Line ends, unsure text, and lines that were not joined."""
+"""Line ends, the space between joined parts, unsure text, and lines that were not joined."""
 SETS: Final = ("joined", "in one line")
 
 
@@ -92,7 +92,9 @@ def _cumulative(document: JoinedDocument) -> NDArray[np.intp]:
     for line in document.lines:
         begin = 0
         for part, end in zip(line.parts, line.ends, strict=True):
-            codes.append(np.full(end - begin, CODES.get(part.label, IGNORED) if len(line.parts) > 1 else IGNORED, np.uint8))
+            glue = line.glue(begin, end)
+            codes.append(np.full(glue, IGNORED, np.uint8))
+            codes.append(np.full(end - begin - glue, CODES.get(part.label, IGNORED) if len(line.parts) > 1 else IGNORED, np.uint8))
             begin = end
         codes.append(np.full(1, IGNORED, np.uint8))
     code = np.concatenate(codes)[:-1]

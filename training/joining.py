@@ -44,12 +44,18 @@ class JoinedLine:
         boilerplate = article = known = 0
         begin = 0
         for part, stop in zip(self.parts, self.ends, strict=True):
+            begin += self.glue(begin, stop)
             overlap = max(0, min(end, stop) - max(start, begin))
             boilerplate += overlap * (part.label == "boilerplate")
             article += overlap * (part.label == "article")
             known += overlap * (part.label != "unsure")
             begin = stop
         return boilerplate, article, known
+
+    def glue(self, begin: int, end: int) -> int:
+        """Characters of white space at the beginning of a part: they glue two parts, and are of neither."""
+        text = self.text[begin:end]
+        return len(text) - len(text.lstrip())
 
 
 @dataclass(frozen=True, slots=True)
