@@ -22,7 +22,7 @@ from detector.policies import is_policy
 
 Verdict = Literal["clean", "filtered", "consent_only"]
 
-CLEAR: Final = -3.0
+CLEAR: Final = -3.5
 """Log-odds up to which a piece of some words is clearly article text. A line is cut only if it has such a piece beside one to remove: many
 consent lines have a sentence that says nothing by itself."""
 DOUBT: Final = 1.0

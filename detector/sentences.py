@@ -57,6 +57,8 @@ CAMELS: Final = frozenset(
 )
 """Names that are written with a capital inside."""
 INITIAL: Final = re.compile(r"(?:^|[^\w])(?:(?P<letters>[^\W\d_]+)|(?P<digits>\d{1,2}))\Z")
+CLOSES_AT_MOST: Final = 3
+"""Closing marks after the end of a sentence, with the spaces between."""
 SEPARATOR: Final = "\n\x01\n"
 CHARACTERS_AT_ONCE: Final = 1 << 20
 LONGEST: Final = 24
@@ -163,29 +165,28 @@ def _edges(text: str) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
     solid = np.flatnonzero(~blank)
     if len(solid) < 2:
         return np.empty(0, np.intp), np.empty(0, np.bool_)
-    # one place for each visible character but the first: what it is, and what the visible one before it is
-    at, before = solid[1:], solid[:-1]
-    here, left = kind[at], kind[before]
+    # the visible characters, with room on both sides to look at their neighbours
+    seen = np.pad(kind[solid], 3, constant_values=OTHER)
+    number = np.arange(1, len(solid))
+    # the last character before each that closes nothing: the full stop of `said." We`; one further back, with other text between, says nothing
+    last = np.maximum.accumulate(np.where(seen[3:-4] == CLOSE, 0, number - 1))
+    # an edge lies after a space, before a capital or a bullet, or after a wide full stop; nowhere else is worth a look
+    may = (solid[1:] - solid[:-1] > 1) | np.isin(seen[4:-3], (UPPER, BULLET)) | np.isin(seen[3:-4], (WIDE_STOP, CLOSE))
+    number, last = number[may], last[may]
+    at, before = solid[number], solid[number - 1]
+    before_that, before_left, left, here, following = (seen[number + shift] for shift in range(5))
     gap = at - before - 1
     spaced = gap > 0
-    # the last character before it that closes nothing: the full stop of `said." We`
-    last = np.where(left == CLOSE, 0, np.arange(len(before)))
-    np.maximum.accumulate(last, out=last)
-    ender = kind[before[last]]
-    directly = np.flatnonzero(left == CLOSE)
-    if len(directly):  # a full stop further back, with other text between, has nothing to say
-        reach = before[last[directly]]
-        ender[directly] = np.where(before[directly] - reach <= 3, ender[directly], OTHER)
+    ender = np.where((left == CLOSE) & (before - solid[last] > CLOSES_AT_MOST), OTHER, kind[solid[last]])
     starts = (here != LOWER) & (here != STOP) & (here != WIDE_STOP) & (here != CLOSE) & (here != COLON) & (here != OTHER)
     stop = ender == STOP
-    following = np.append(here[1:], np.uint8(OTHER))
     directly_after = np.append(kind[1:], np.uint8(BREAK))[at]
     capitalised = (here == UPPER) & ((following == LOWER) | (directly_after == BLANK))
-    before_left = np.append(np.uint8(OTHER), left[:-1])
-    glued_stop = ~spaced & (left == STOP) & capitalised & ((before_left == LOWER) | (before_left == CLOSE) | (before_left == DIGIT))
-    before_that = np.append(np.full(2, OTHER, np.uint8), left)[: len(left)]
-    glued_stop |= ~spaced & (left == STOP) & capitalised & (before_left == UPPER) & ((codes[before] != ord(".")) | (before_that == UPPER))
-    strong = (spaced & stop & starts) | glued_stop | (ender == WIDE_STOP) & starts
+    strong = (spaced & stop & starts) | ((ender == WIDE_STOP) & starts)
+    # "said.We", "5.We", "TV?By", "VR.We", but not "U.S.A"
+    full = (before_left == LOWER) | (before_left == CLOSE) | (before_left == DIGIT)
+    full |= (before_left == UPPER) & ((codes[before] != ord(".")) | (before_that == UPPER))
+    strong |= ~spaced & (left == STOP) & capitalised & full
     strong |= (here == BULLET) & (left != BULLET) & (spaced | (left != OTHER))
     strong |= spaced & (here == UNSPACED_LETTER) & (left == UNSPACED_LETTER)
     wide = gap >= WIDE_GAP
@@ -207,7 +208,7 @@ def _edges(text: str) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
     for i in doubtful.tolist():
         place = int(at[edge[i]])
         if strong[i]:
-            end = int(before[last[edge[i]]])
+            end = int(solid[last[edge[i]]])
             if text[end] == "." and _abbreviates(text[max(0, end - LONGEST) : end]):
                 strong[i] = False
                 keep[i] = here[edge[i]] in (UPPER, CASELESS)
