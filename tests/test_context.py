@@ -51,3 +51,13 @@ def test_neighbours_end_with_the_document() -> None:
 def test_no_paragraphs_have_no_features() -> None:
     empty = np.empty(0)
     assert all(len(column) == 0 for column in context_features(empty, empty, np.empty(0, int), np.array([0, 0])))
+
+
+@given(SIZES, st.integers(0, 1000))
+def test_some_paragraphs_have_the_features_that_they_have_among_all(sizes: list[int], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    bounds = np.cumsum([0, *sizes])
+    own, refined, n_tokens = rng.normal(0, 6, bounds[-1]), rng.normal(0, 6, bounds[-1]), rng.integers(0, 99, bounds[-1])
+    at = np.flatnonzero(rng.random(bounds[-1]) < 0.4)
+    for all_of, some in zip(context_features(own, refined, n_tokens, bounds), context_features(own, refined, n_tokens, bounds, at), strict=True):
+        assert all_of[at].tobytes() == some.tobytes()

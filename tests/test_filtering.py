@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 import detector.filtering
 import detector.model
 from detector import Detector
+from detector.filtering import CutLine, _compose
 from tests.conftest import DATA, SHARED, cases, joined_lines
 from training.compose import Slots
 from training.dataset import read_documents
@@ -248,3 +250,31 @@ def test_every_line_of_the_example_comes_out_right() -> None:
             wrong.append(line)
         offset += len(line) + 1
     assert not wrong
+
+
+@st.composite
+def cut_lines_of(draw: st.DrawFn, length: int) -> CutLine:
+    starts = [0, *sorted(draw(st.sets(st.integers(1, length - 1), max_size=5)))] if length > 1 else [0]
+    first = draw(st.booleans())
+    removed = [(i % 2 == 0) == first for i in range(len(starts))]
+    return CutLine(3, length, starts, [float(i) for i in range(len(starts))], removed)
+
+
+def left_of(text: str, line: CutLine) -> str:
+    ends = [*line.starts[1:], line.length]
+    return "".join(text[a:b] for a, b, gone in zip(line.starts, ends, line.removed, strict=True) if not gone)
+
+
+@given(st.data())
+def test_a_line_cut_again_keeps_what_both_cuts_keep(data: st.DataObject) -> None:
+    text = "".join(map(chr, range(97, 97 + data.draw(st.integers(1, 24)))))
+    first = data.draw(cut_lines_of(len(text)))
+    left = left_of(text, first)
+    if not left:
+        return
+    second = data.draw(cut_lines_of(len(left)))
+    both = _compose(first, second)
+    assert left_of(text, both) == left_of(left, second)
+    assert both.starts == sorted(set(both.starts))
+    assert both.starts[0] == 0
+    assert all(a != b for a, b in pairwise(both.removed))

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector import Detector
-from detector.pieces import _best_labels, cut_into_pieces
+from detector.pieces import _best_labels, cut_into_pieces, differing, some_of
 from tests.conftest import joined_lines
 
 SHIPPED = Detector.load()
@@ -55,3 +55,23 @@ def test_a_piece_scores_as_the_same_text_alone() -> None:
     first = alone.bounds[:-1]
     same = np.diff(alone.bounds) == 1
     assert np.array_equal(alone.log_odds[first][same], pieces.log_odds[same])
+
+
+def test_some_lines_keep_their_pieces() -> None:
+    pieces = cut_into_pieces(SHIPPED.model, joined_lines()[:6])
+    chosen = np.array([1, 4])
+    some = some_of(pieces, chosen)
+    for i, line in enumerate(chosen.tolist()):
+        here, there = slice(*some.bounds[i : i + 2]), slice(*pieces.bounds[line : line + 2])
+        assert some.start[here].tolist() == pieces.start[there].tolist()
+        assert some.log_odds[here].tolist() == pieces.log_odds[there].tolist()
+        assert some.details[:, here].tolist() == pieces.details[:, there].tolist()
+
+
+def test_lines_differ_that_have_consent_text_beside_other_text() -> None:
+    lines = [
+        "The harbour reopens on Monday, the mayor of the town said. We use cookies to show personalised ads.",
+        "We use cookies to show personalised ads.",
+    ]
+    assert differing(cut_into_pieces(SHIPPED.model, lines)).tolist() == [0]
+    assert differing(cut_into_pieces(SHIPPED.model, [])).tolist() == []

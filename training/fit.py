@@ -28,7 +28,7 @@ from detector.pieces import PIECE_FEATURES
 from detector.sentences import find_edges
 from training.dataset import DatasetError, LabelledDocument, LabelledParagraph
 from training.extract import n_words
-from training.fit_pieces import COMPOSED_ARTICLE_WEIGHT, apply_piece_stage, fit_piece_stage, joined_documents, match_shares, score_joined
+from training.fit_pieces import COMPOSED_WEIGHT, apply_piece_stage, fit_piece_stage, joined_documents, match_shares, score_joined
 from training.joining import JoinedDocument
 from training.pipeline import BITS, HOT_SHARE, C, OccurrenceTfidf, count_ngrams, new_classifier
 from training.sources import Source
@@ -477,7 +477,7 @@ def _fit(sources: Sequence[Source], settings: Settings, weights: dict[str, float
         for of_fold in held_out_documents
     ]
     scored = Parallel(settings.jobs)(
-        delayed(score_joined)(m, kinds, 1.0 if measured else COMPOSED_ARTICLE_WEIGHT)
+        delayed(score_joined)(m, kinds, 1.0 if measured else COMPOSED_WEIGHT)
         for m, of_fold in zip(held_out_models, joined, strict=True)
         for measured, kinds in of_fold.items()
     )

@@ -22,8 +22,8 @@ PIECE_C: Final = 0.1
 """Inverse regularisation strength of the piece stage."""
 JOINED_WEIGHT: Final = 5.0
 """Weight of pieces of lines that join consent text and sentences of an article; pieces of ordinary lines and of whole pages in one line abound."""
-COMPOSED_ARTICLE_WEIGHT: Final = 3.0
-"""Weight of the article pieces of composed documents, which hold more consent text than pages do: what stands in the midst of it must be kept too."""
+COMPOSED_WEIGHT: Final = 0.3
+"""Weight of pieces of composed documents where there are real pages: with 1 and more of them, twice as many pure consent lines of pages were cut."""
 USUAL_CHARACTERS: Final = 100
 """A piece of so many characters weighs 1, a shorter or longer one in proportion, within these bounds:"""
 LEAST_WEIGHT, MOST_WEIGHT = 0.2, 5.0
@@ -32,7 +32,7 @@ SEEDS: Final = 3
 AS_IT_IS: Final = 5
 IN_ONE_LINE: Final = 2
 """One in so many real pages without consent text is also taken as it is (with it, each), and one in so many of all in one line."""
-COMPOSED: Final = (2500, 700, 500)
+COMPOSED: Final = (500, 500, 500)
 """Composed documents of a fold that are joined in part, in one line, and taken as they are, at most."""
 
 Floats = NDArray[np.float64]
@@ -85,7 +85,7 @@ def joined_documents(documents: Sequence[LabelledDocument], *, measured: bool, s
     }
 
 
-def score_joined(model: Model, documents: Mapping[str, Sequence[JoinedDocument]], article_weight: float = 1.0) -> PieceRows:
+def score_joined(model: Model, documents: Mapping[str, Sequence[JoinedDocument]], weight: float = 1.0) -> PieceRows:
     """Cut the lines of joined documents as prediction does, and count the characters of each label in each piece."""
     flat = [(name, document) for name, some in documents.items() for document in some]
     lines = [(name, line) for name, document in flat for line in document.lines]
@@ -102,16 +102,15 @@ def score_joined(model: Model, documents: Mapping[str, Sequence[JoinedDocument]]
     pieces = np.flatnonzero(rows.is_piece)
     ends = np.append(np.where(rows.line[1:] == rows.line[:-1], rows.start[1:], -1), -1)[pieces]
     counts = np.zeros((3, len(pieces)))  # boilerplate, article, known
-    weight = np.zeros(len(pieces))
+    weights = np.zeros(len(pieces))
     for i, (start, end, number) in enumerate(zip(rows.start[pieces].tolist(), ends.tolist(), rows.line[pieces].tolist(), strict=True)):
         name, line = lines[number]
         counts[:, i] = line.characters(start, end if end >= 0 else len(line.text))
         size = float(np.clip(counts[2, i] / USUAL_CHARACTERS, LEAST_WEIGHT, MOST_WEIGHT))
-        weight[i] = size * (JOINED_WEIGHT if name == "joined" and len(line.parts) > 1 else 1.0)
-    weight[counts[0] <= counts[2] / 2] *= article_weight
+        weights[i] = weight * size * (JOINED_WEIGHT if name == "joined" and len(line.parts) > 1 else 1.0)
     article = sum(len(p.text) for _, line in lines for p in line.parts if p.label == "article")
     in_document = model.log_odds_in_context(log_odds, n_tokens, bounds)
-    return PieceRows(rows, log_odds, in_document, n_tokens, counts[0], counts[1], counts[2], weight * (counts[2] > 0), article)
+    return PieceRows(rows, log_odds, in_document, n_tokens, counts[0], counts[1], counts[2], weights * (counts[2] > 0), article)
 
 
 def fit_piece_stage(parts: Sequence[PieceRows], passes: int) -> tuple[Floats, Floats]:
