@@ -163,8 +163,3 @@ CLASS_OF_CODE: Final = _classes()
 """uint8 [0x110000]: class of each code point."""
 FOLD_OF_CODE: Final = _folded()
 """uint16 [0x10000]: folded code point of each code point of the basic plane; none above it is folded."""
-
-FOLD_ASCII: Final = bytes(ord("0") if 0x31 <= b <= 0x39 else b + 32 if 0x41 <= b <= 0x5A else b for b in range(256))
-"""`bytes.translate` table: ASCII letters to lower case, digits to "0"; bytes of longer characters stay."""
-CLASS_ASCII: Final = bytes(int(CLASS_OF_CODE[b]) if b < 0x80 else WORD for b in range(256))
-"""`bytes.translate` table: class of an ASCII byte; bytes of longer characters count as word until they are looked up."""

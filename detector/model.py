@@ -190,7 +190,8 @@ class Model:
     def _usual_norm(self, hashed: HashedLines, words: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
         """First token of each line with words, and the norm that it would have with `words` such words."""
         first = hashed.tokens[hashed.lines]
-        norm = np.add.reduceat(sum(self._table.imag.take(buckets) for buckets in hashed.token_buckets), first)
+        # not `_table.imag.take`, which would first copy all of that part
+        norm = np.add.reduceat(sum(self._table.take(buckets).imag for buckets in hashed.token_buckets), first)
         return first, np.sqrt(norm / np.diff(hashed.tokens)[hashed.lines] * words)
 
     @cached_property

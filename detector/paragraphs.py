@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,10 +117,9 @@ def cut_lines(text: str, spans: Sequence[tuple[int, int]]) -> str:
     """
     if not spans:
         return text
-    ends = list(accumulate(map(len, text.split("\n"))))  # of each line, without the line ends before it
-
-    def start_of(line: int) -> int:
-        return len(text) if line == len(ends) else ends[line - 1] + line if line else 0
-
-    edges = [0, *[start_of(line) for span in spans for line in span], len(text)]
-    return "".join([text[a:b] for a, b in zip(edges[0::2], edges[1::2], strict=True)])
+    lines = text.split("\n")
+    if any(start < end == len(lines) for start, end in spans):  # the line end before the last lines stays
+        lines.append("")
+    for start, end in reversed(spans):
+        del lines[start:end]
+    return "\n".join(lines)

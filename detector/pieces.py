@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.characters import CLASS_OF_CODE, SPACE
 from detector.context import FEATURES, LIMIT, context_features
 from detector.features import hash_lines, utf8
 from detector.sentences import find_units
@@ -40,7 +41,9 @@ USUAL: Final = 10
 """Words of a usual sentence: a unit of so many words has the evidence that it would have as a line."""
 LONGEST: Final = 60
 """Characters on either side of an edge in which the word next to it is sought."""
-BYTES_AT_ONCE: Final = 1 << 18
+CHARACTERS_AT_ONCE: Final = 1 << 18
+"""Lines of so many characters are cut in one go, so that what is made of them stays in the cache; a longer line is cut whole. Results do not
+depend on it."""
 
 
 DETAILS: Final = ("evidence_for", "evidence_against", "marked_start", "marked_end", "crossing_start", "crossing_end", "glued_start", "glued_end")
@@ -117,24 +120,53 @@ def cut_into_pieces(model: Model, lines: Sequence[str]) -> Pieces:
     -------
     Pieces
     """
+    parts = []
+    start = 0
+    while start < len(lines):
+        size, end = len(lines[start]), start + 1
+        while end < len(lines) and size < CHARACTERS_AT_ONCE:
+            size += len(lines[end])
+            end += 1
+        parts.append(_cut_at_once(model, lines[start:end]))
+        start = end
+    if not parts:
+        return Pieces(np.zeros(1, np.intp), np.empty(0, np.intp), np.empty(0), np.empty(0, np.intp), np.empty((len(DETAILS), 0)))
+    count, offset, log_odds, n_tokens, details = zip(*parts, strict=True)
+    bounds = np.concatenate((np.zeros(1, np.intp), np.cumsum(np.concatenate(count))))
+    return Pieces(bounds, np.concatenate(offset), np.concatenate(log_odds), np.concatenate(n_tokens), np.concatenate(details, axis=1))
+
+
+def _cut_at_once(
+    model: Model, lines: Sequence[str]
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64], NDArray[np.intp], NDArray[np.float64]]:
+    """Number of pieces of each line, and of all pieces the start, log-odds, number of words and details, as in `Pieces`."""
     line, offset, strong = find_units(lines)
-    units = _slices(lines, line, offset)
-    evidence = _evidence(model, units)
-    turns, crossing, glued = _turns(model, units, evidence, strong)
+    text = "\n".join(lines)
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.dtype("<u4"))
+    length = np.array([len(line) for line in lines])
+    place = (np.cumsum(length + 1) - length - 1)[line] + offset  # in the joined text
+    inside = np.append(False, line[1:] == line[:-1])
+    # units and pieces are hashed as lines of a text that numpy cuts: a str for each of them cost a third of all that is done here
+    hashed = hash_lines(_cut_at(codes, place[inside]), model.bits)
+    evidence = model.evidence(hashed, USUAL)
+    turns, crossing, glued = _turns(model, codes, place, evidence, strong)
     piece = np.flatnonzero(strong | turns)
-    log_odds, n_tokens = _score(model, _slices(lines, line[piece], offset[piece]))
-    details = [np.add.reduceat(best(evidence[0], 0.0), piece) if len(piece) else np.empty(0) for best in (np.maximum, np.minimum)]
+    hashed = hash_lines(_cut_at(codes, place[piece[inside[piece]]]), model.bits)
+    log_odds, n_tokens = model.log_odds(hashed), np.diff(hashed.tokens)
+    details = [np.add.reduceat(best(evidence[0], 0.0), piece) for best in (np.maximum, np.minimum)]
     for column, at_end in ((strong, 1.0), (crossing, 0.0), (glued, 0.0)):
         at_start = column[piece].astype(np.float64)
-        details += [at_start, np.append(at_start[1:], at_end)[: len(piece)]]
-    return Pieces(np.searchsorted(line[piece], np.arange(len(lines) + 1)), offset[piece], log_odds, n_tokens, np.vstack(details))
+        details += [at_start, np.append(at_start[1:], at_end)]
+    return np.bincount(line[piece], minlength=len(lines)), offset[piece], log_odds, n_tokens, np.vstack(details)
 
 
-def _slices(lines: Sequence[str], line: NDArray[np.intp], offset: NDArray[np.intp]) -> list[str]:
-    """Text from each offset to the next one in its line, or to the line's end."""
-    ends = np.append(offset[1:], 0)
-    ends[np.append(line[1:] != line[:-1], True)[: len(line)]] = [len(lines[i]) for i in np.unique(line)]
-    return [lines[i][a:b] for i, a, b in zip(line.tolist(), offset.tolist(), ends.tolist(), strict=False)]
+def _cut_at(codes: NDArray[np.uint32], places: NDArray[np.intp]) -> bytes:
+    """UTF-8 of a text of code points, with a line end put in at each place."""
+    return _utf8_of(np.insert(codes, places, ord("\n")))
+
+
+def _utf8_of(codes: NDArray[np.uint32]) -> bytes:
+    return utf8(codes.tobytes().decode("utf-32-le", "surrogatepass"))
 
 
 class Expanded(NamedTuple):
@@ -251,14 +283,17 @@ def piece_features(
 
 
 def _turns(
-    model: Model, units: Sequence[str], evidence: NDArray[np.float64], strong: NDArray[np.bool_]
+    model: Model, codes: NDArray[np.uint32], place: NDArray[np.intp], evidence: NDArray[np.float64], strong: NDArray[np.bool_]
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.bool_]]:
     """Before which units the best labelling of their sentence changes.
 
     Parameters
     ----------
     model : Model
-    units : sequence of str
+    codes : ndarray of uint32
+        Code points of the text, of one line or several.
+    place : ndarray of intp, shape (n_units,)
+        Where each unit begins in it.
     evidence : ndarray of float64, shape (3, n_units)
         Log-odds that each unit adds: by its words, as the beginning of a sentence, as the end of one.
     strong : ndarray of bool, shape (n_units,)
@@ -274,87 +309,81 @@ def _turns(
     """
     turns, crossing, glued = np.zeros(len(strong), np.bool_), np.zeros(len(strong)), np.zeros(len(strong), np.bool_)
     first = np.flatnonzero(strong)
-    if not len(first):
-        return turns, crossing, glued
     above, below = (np.add.reduceat(best(evidence[0], 0.0), first) for best in (np.maximum, np.minimum))
     both = (above > TURN / 4) & (below < -TURN / 4)
-    inside = np.flatnonzero(~strong & np.repeat(both, np.diff(np.append(first, len(strong)))))
-    glued[inside] = [not units[i - 1][-1:].isspace() for i in inside.tolist()]
+    both_unit = np.flatnonzero(np.repeat(both, np.diff(np.append(first, len(strong)))))
+    inside = both_unit[~strong[both_unit]]
+    if not len(inside):
+        return turns, crossing, glued
+    blank = CLASS_OF_CODE[codes] == SPACE
+    glued[inside] = ~blank[place[inside] - 1]
     spaced = inside[~glued[inside]]
-    crossing[spaced] = _crossing(model, [(units[i - 1], units[i]) for i in spaced.tolist()])
-    turn = np.where(glued, GLUED_TURN, TURN)
-    ends = np.append(first[1:], len(strong))
-    for i in np.flatnonzero(both).tolist():
-        here = slice(int(first[i]), int(ends[i]))
-        labels = _best_labels(evidence[0, here] - PRIOR, *evidence[1:, here], crossing[here], turn[here])
-        turns[here][1:] = labels[1:] != labels[:-1]
+    crossing[spaced] = _crossing(model, codes, blank, place[spaced - 1], place[spaced], np.append(place[1:], len(codes))[spaced])
+    columns = evidence[0, both_unit] - PRIOR, *evidence[1:, both_unit], crossing[both_unit], np.where(glued, GLUED_TURN, TURN)[both_unit]
+    labels = _best_labels(*columns, begins=strong[both_unit])
+    turns[both_unit[1:]] = (labels[1:] != labels[:-1]) & ~strong[both_unit[1:]]
     return turns, crossing, glued
 
 
-def _best_labels(*columns: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Labels of a sentence's units with the largest sum of evidence, less what each change costs (Viterbi's algorithm with two states).
+def _best_labels(*columns: NDArray[np.float64], begins: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
+    """Labels of the units of sentences with the largest sum of evidence, less what each change costs (Viterbi's algorithm with two states).
 
     Parameters
     ----------
     *columns : ndarray of float64, shape (n_units,)
         Evidence of each unit, as the beginning of a sentence, as the end of one; of the pair of words across its start, which counts where the
         label does not change; what a change there costs.
+    begins : ndarray of bool, shape (n_units,), optional
+        Units that begin a sentence, the first among them; by default only that.
     """
+    begins = np.arange(len(columns[0])) == 0 if begins is None else begins
     article = consent = end = 0.0
     came: list[tuple[bool, bool]] = []  # for each unit: whether its best course as article, as consent, comes from consent
-    for value, begin, finish, pair, turn in zip(*(column.tolist() for column in columns), strict=True):
-        across = pair if came else 0.0
-        # a change here ends one part and begins another
-        turn_to_consent = article - turn + (begin - end) / 2
-        turn_to_article = consent - turn + (end - begin) / 2
-        stay_article, stay_consent = article - across / 2, consent + across / 2
-        to_article, to_consent = bool(came) and turn_to_article > stay_article, not came or stay_consent >= turn_to_consent
-        came.append((to_article, to_consent))
-        article = (turn_to_article if to_article else stay_article) - value / 2
-        consent = (stay_consent if to_consent else turn_to_consent) + value / 2
+    for value, begin, finish, pair, turn, is_new in zip(*(column.tolist() for column in columns), begins.tolist(), strict=True):
+        if is_new:  # whatever it is, the sentence before it ends in its best course
+            came.append((consent > article, consent > article))
+            article, consent = -value / 2, value / 2
+        else:
+            # a change here ends one part and begins another
+            turn_to_consent = article - turn + (begin - end) / 2
+            turn_to_article = consent - turn + (end - begin) / 2
+            stay_article, stay_consent = article - pair / 2, consent + pair / 2
+            to_article, to_consent = turn_to_article > stay_article, stay_consent >= turn_to_consent
+            article = (turn_to_article if to_article else stay_article) - value / 2
+            consent = (stay_consent if to_consent else turn_to_consent) + value / 2
+            came.append((to_article, to_consent))
         end = finish
-    labels = np.empty(len(came), np.bool_)
+    labels = []
     label = consent > article
-    for i in range(len(came) - 1, -1, -1):
-        labels[i] = label
-        label = came[i][label]
-    return labels
+    for courses in reversed(came):
+        labels.append(label)
+        label = courses[label]
+    return np.array(labels[::-1], np.bool_)
 
 
-def _crossing(model: Model, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
-    """Log-odds that the last word of one text and the first of the next add as a pair, as `_evidence` scales them."""
-    texts = [f"{(left[-LONGEST:].split() or [''])[-1]} {(right[:LONGEST].split(None, 1) or [''])[0]}" for left, right in pairs]
-    return np.concatenate([np.empty(0), *(model.evidence_of_pairs(hash_lines(text, model.bits), USUAL) for text in _joined(texts))])
+def _crossing(
+    model: Model, codes: NDArray[np.uint32], blank: NDArray[np.bool_], before: NDArray[np.intp], start: NDArray[np.intp], end: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """Log-odds that the last word of one unit and the first of the next add as a pair, as `Model.evidence` scales them.
 
-
-def _evidence(model: Model, units: Sequence[str]) -> NDArray[np.float64]:
-    """Log-odds that each unit adds to its sentence: those of a sentence of `USUAL` such words, by its share of the words."""
-    parts = [np.empty((3, 0))]
-    for text in _joined(units):
-        hashed = hash_lines(text, model.bits)
-        parts.append(model.evidence(hashed, USUAL))
-    return np.concatenate(parts, axis=1)
-
-
-def _score(model: Model, texts: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-    """Log-odds and numbers of words of texts, each on its own."""
-    log_odds, n_tokens = [np.empty(0)], [np.empty(0, np.intp)]
-    for text in _joined(texts):
-        hashed = hash_lines(text, model.bits)
-        log_odds.append(model.log_odds(hashed))
-        n_tokens.append(np.diff(hashed.tokens))
-    return np.concatenate(log_odds), np.concatenate(n_tokens)
-
-
-def _joined(texts: Sequence[str]) -> Iterator[bytes]:
-    r"""UTF-8 of texts, one a line, about `BYTES_AT_ONCE` bytes at a time."""
-    waiting: list[bytes] = []
-    size = 0
-    for text in texts:
-        waiting.append(utf8(text))
-        size += len(waiting[-1]) + 1
-        if size >= BYTES_AT_ONCE:
-            yield b"\n".join(waiting)
-            waiting, size = [], 0
-    if waiting:
-        yield b"\n".join(waiting)
+    Parameters
+    ----------
+    model : Model
+    codes, blank : ndarray, shape (n_characters,)
+        Code points of the text, and which of them are white space.
+    before, start, end : ndarray of intp, shape (n_pairs,)
+        Where the first unit begins, where it ends and the second begins, where the second ends; white space ends the first, none begins the second.
+    """
+    edges = np.flatnonzero(np.diff(np.concatenate(([True], blank, [True]))))
+    word_starts, word_ends = edges[0::2], edges[1::2]
+    right = np.searchsorted(word_starts, start)
+    least = np.maximum(before, start - LONGEST)
+    left_start, left_end = np.maximum(word_starts[right - 1], least), np.maximum(word_ends[right - 1], least)
+    right_end = np.minimum(np.minimum(word_ends[right], end), start + LONGEST)
+    # each pair is a line: the one word, a space, the other word, a line end
+    n, one = len(codes), np.ones(len(start), np.intp)
+    begin = np.column_stack((left_start, n * one, start, (n + 1) * one)).ravel()
+    size = np.column_stack((left_end - left_start, one, right_end - start, one)).ravel()
+    at = np.repeat(begin - np.cumsum(size) + size, size) + np.arange(int(size.sum()))
+    pairs = np.append(codes, np.array([ord(" "), ord("\n")], codes.dtype))[at[:-1]]
+    return model.evidence_of_pairs(hash_lines(_utf8_of(pairs), model.bits), USUAL)

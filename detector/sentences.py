@@ -45,6 +45,7 @@ ABBREVIATIONS: Final = frozenset(
     ).split()
 )
 """Words of two letters and more before whose full stop a sentence rarely ends; single letters are initials."""
+LONGEST_ABBREVIATION: Final = max(map(len, ABBREVIATIONS))
 CAMELS: Final = frozenset(
     (
         "adsense amazonpay androidtv appletv bluesky cookiebot cookieyes dailymotion deepl doubleclick ebay facetime firefox github "
@@ -167,12 +168,15 @@ def _edges(text: str) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
         return np.empty(0, np.intp), np.empty(0, np.bool_)
     # the visible characters, with room on both sides to look at their neighbours
     seen = np.pad(kind[solid], 3, constant_values=OTHER)
-    number = np.arange(1, len(solid))
-    # the last character before each that closes nothing: the full stop of `said." We`; one further back, with other text between, says nothing
-    last = np.maximum.accumulate(np.where(seen[3:-4] == CLOSE, 0, number - 1))
     # an edge lies after a space, before a capital or a bullet, or after a wide full stop; nowhere else is worth a look
-    may = (solid[1:] - solid[:-1] > 1) | np.isin(seen[4:-3], (UPPER, BULLET)) | np.isin(seen[3:-4], (WIDE_STOP, CLOSE))
-    number, last = number[may], last[may]
+    left, here = seen[3:-4], seen[4:-3]
+    number = 1 + np.flatnonzero((np.diff(solid) > 1) | (here == UPPER) | (here == BULLET) | (left == WIDE_STOP) | (left == CLOSE))
+    # the last character before each that closes nothing: the full stop of `said." We`; one further back, with other text between, says nothing
+    last = number - 1
+    closes = np.flatnonzero(seen[number + 2] == CLOSE)
+    if len(closes):
+        open_ = np.flatnonzero(left != CLOSE)
+        last[closes] = np.append(0, open_)[np.searchsorted(open_, number[closes])]
     at, before = solid[number], solid[number - 1]
     before_that, before_left, left, here, following = (seen[number + shift] for shift in range(5))
     gap = at - before - 1
@@ -189,10 +193,7 @@ def _edges(text: str) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
     strong |= ~spaced & (left == STOP) & capitalised & full
     strong |= (here == BULLET) & (left != BULLET) & (spaced | (left != OTHER))
     strong |= spaced & (here == UNSPACED_LETTER) & (left == UNSPACED_LETTER)
-    wide = gap >= WIDE_GAP
-    if (kind == BREAK).any():
-        breaks = np.concatenate((np.zeros(1, np.intp), np.cumsum(kind == BREAK)))
-        wide |= breaks[at] > breaks[before]
+    wide = (gap >= WIDE_GAP) | (kind[before + 1] == BREAK) | (kind[at - 1] == BREAK)  # a smaller gap has no other blanks
     strong |= wide
     letter = (here == CASELESS) | (here == UNSPACED_LETTER) | (here == UPPER)
     camel = ~spaced & capitalised & ((left == LOWER) & (before_left == LOWER) | (left == DIGIT) & (before_left != UPPER) | (left == CLOSE))
@@ -219,6 +220,8 @@ def _edges(text: str) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
 
 def _abbreviates(left: str) -> bool:
     """Whether a full stop after this text hardly ends a sentence: an initial, a short number, an abbreviation."""
+    if len(left) > LONGEST_ABBREVIATION and left[-LONGEST_ABBREVIATION - 1 :].isalpha():  # nine in ten, a fifth of the time of the search
+        return False
     found = INITIAL.search(left)
     if not found:
         return False
