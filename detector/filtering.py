@@ -17,7 +17,7 @@ from detector.features import hash_lines, utf8
 from detector.model import LABELS, THRESHOLDS, Model, probability_of
 from detector.paragraphs import Paragraph, cut_lines, paragraph_lines, paragraph_offsets
 from detector.persistence import load_model
-from detector.pieces import CLEAR_WORDS, cut_into_pieces, differing, expand, some_of, suspects
+from detector.pieces import CLEAR_WORDS, cut_into_pieces, differing, expand, some_of
 from detector.policies import is_policy
 
 Verdict = Literal["clean", "filtered", "consent_only"]
@@ -343,7 +343,7 @@ class Detector:
     ) -> tuple[NDArray[np.float64], dict[int, list[CutLine]]]:
         """Find the lines that join article and consent text, and cut them.
 
-        Only lines that are suspect as a whole or in part are looked at (`detector.pieces.suspects`). One is cut if it has a piece to remove and
+        Only lines that are suspect as a whole or in part are looked at (`Model.log_odds_and_suspects`). One is cut if it has a piece to remove and
         one that is clearly article text; the label of any other is what its own score and its neighbours say.
 
         Returns
@@ -354,7 +354,7 @@ class Detector:
             By document.
         """
         log_odds, n_tokens = scored.log_odds[with_text], scored.n_tokens[with_text]
-        suspect = suspects(log_odds, scored.peak[with_text], n_tokens)
+        suspect = np.flatnonzero(scored.suspect[with_text])
         document = np.searchsorted(bounds, suspect, side="right") - 1
         number = (np.flatnonzero(with_text)[suspect] - scored.lines[document]).tolist()
         lines_of = {i: texts[i].split("\n") for i in np.unique(document).tolist()}
@@ -493,16 +493,16 @@ class Detector:
         n_lines = [0]
         for chunk in _chunks(texts, n_lines):
             hashed = hash_lines(chunk, self.model.bits)
-            parts.append((*self.model.log_odds_and_peak(hashed), np.diff(hashed.tokens), hashed.blank))
-        log_odds, peak, n_tokens, blank = parts[0] if len(parts) == 1 else (np.concatenate(part) for part in zip(*parts, strict=True))
-        return _Scored(log_odds, peak, n_tokens, blank, np.array(n_lines, np.intp).cumsum())
+            parts.append((*self.model.log_odds_and_suspects(hashed), np.diff(hashed.tokens), hashed.blank))
+        log_odds, suspect, n_tokens, blank = parts[0] if len(parts) == 1 else (np.concatenate(part) for part in zip(*parts, strict=True))
+        return _Scored(log_odds, suspect, n_tokens, blank, np.array(n_lines, np.intp).cumsum())
 
 
 class _Scored(NamedTuple):
-    """Lines of texts, each on its own: log-odds, log-odds of the most suspect words, number of words, blankness; and the first line of each text."""
+    """Lines of texts, each on its own: log-odds, whether they may be joined, number of words, blankness; and the first line of each text."""
 
     log_odds: NDArray[np.float64]
-    peak: NDArray[np.float64]
+    suspect: NDArray[np.bool_]
     n_tokens: NDArray[np.intp]
     blank: NDArray[np.bool_]
     lines: NDArray[np.intp]

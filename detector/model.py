@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from detector.context import context_features
 from detector.features import KINDS, HashedLines
-from detector.pieces import Expanded, piece_features
+from detector.pieces import GATE, LEAST_WORDS, MOST_WORDS, Expanded, piece_features
 
 LABELS: Final = ("article", "boilerplate")
 """The two classes, in the order of scikit-learn's ``classes_``."""
@@ -24,6 +24,8 @@ BLOCK: Final = 1 << 14
 """Paragraphs whose context is scored in one go; a longer document is scored whole, and results do not depend on it."""
 PEAK_WORDS: Final = 12
 """Consecutive words whose evidence is summed to find consent text inside a line: those of a short sentence."""
+TROUGH_WORDS: Final = 8
+"""Consent text of so many words that nowhere stops to speak for itself joins nothing: two in three pure consent lines, 1 in 75 joined ones."""
 FRACTION: Final = 16.0
 """Evidence is summed over runs of words as integers, this many to one, so that a sum doesn't depend on what stands before it in the batch."""
 NOTHING: Final = np.float32(1e-20)
@@ -102,23 +104,23 @@ class Model:
         -------
         ndarray of float64, shape (n_lines,)
         """
-        return self.log_odds_and_peak(hashed)[0]
+        return self.log_odds_and_suspects(hashed)[0]
 
-    def log_odds_and_peak(self, hashed: HashedLines) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Log-odds of each line as `log_odds` gives them, and those of its most suspect words.
+    def log_odds_and_suspects(self, hashed: HashedLines) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Log-odds of each line as `log_odds` gives them, and which lines may join consent text and other text.
 
         Returns
         -------
         log_odds : ndarray of float64, shape (n_lines,)
-        peak : ndarray of float64, shape (n_lines,)
-            The largest of `PEAK_WORDS` consecutive words, taken with the line's mean norm; a banner that is joined to a long article line shows
-            here. For a line of fewer words, its own, near enough.
+        suspect : ndarray of bool, shape (n_lines,)
+            Lines of `detector.pieces.LEAST_WORDS` words or more that reach `detector.pieces.GATE`, as a whole or with `PEAK_WORDS` consecutive words,
+            and have `TROUGH_WORDS` consecutive words that don't speak for consent text.
         """
         result = np.full(len(hashed.tokens) - 1, self.bias)
-        peak = result.copy()
+        suspect = np.zeros(len(result), np.bool_)
         lines = hashed.lines
         if not len(lines):
-            return result, peak
+            return result, suspect
         table = self._table
         first = hashed.tokens[lines]
         per_token: NDArray[np.complex64] = np.zeros(hashed.token_buckets.shape[1], np.complex64)
@@ -132,8 +134,7 @@ class Model:
             per_token += found
         sums = np.add.reduceat(per_token, first)
         words = hashed.tokens[lines + 1] - first
-        best = _best_windows(per_token.real, np.concatenate(hot_tokens), np.concatenate(hot_values), first, words)
-        peak[lines] += best / np.sqrt(sums.imag.astype(np.float64) / words * np.minimum(words, PEAK_WORDS))
+        norm = np.sqrt(sums.imag.astype(np.float64) / words)  # of one word, in the mean
         for buckets in hashed.line_buckets:
             found = table.take(buckets)
             line = np.flatnonzero(found.real == 0)
@@ -141,7 +142,11 @@ class Model:
             sums += found
         dot = sums.real + self._hot_sums(np.concatenate(hot), len(lines))
         result[lines] += dot / np.sqrt(sums.imag.astype(np.float64))
-        return result, peak
+        running = _running_evidence(per_token.real, np.concatenate(hot_tokens), np.concatenate(hot_values))
+        peak = self.bias + _windows(np.maximum, running, first, words, PEAK_WORDS) / (norm * np.sqrt(np.minimum(words, PEAK_WORDS)))
+        may = np.flatnonzero((np.maximum(result[lines], peak) >= GATE) & (words >= LEAST_WORDS) & (words <= MOST_WORDS))
+        suspect[lines[may]] = _windows(np.minimum, running, first[may], words[may], TROUGH_WORDS) <= 0
+        return result, suspect
 
     def _hot_sums(self, keys: NDArray[np.int64], n_lines: int) -> NDArray[np.float64]:
         """Sum of weight times IDF over the distinct hot buckets of each line; few occurrences are hot, so that sorting them is cheap.
@@ -274,10 +279,8 @@ def _passes(
     return refined
 
 
-def _best_windows(
-    per_token: NDArray[np.float32], hot_tokens: NDArray[np.intp], hot_values: NDArray[np.float32], first: NDArray[np.intp], words: NDArray[np.intp]
-) -> NDArray[np.float64]:
-    """Largest sum of the evidence of `PEAK_WORDS` consecutive words of each line, or of all where it has fewer.
+def _running_evidence(per_token: NDArray[np.float32], hot_tokens: NDArray[np.intp], hot_values: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Evidence of all tokens before each, as integers, shape (n_tokens + 1,).
 
     Parameters
     ----------
@@ -285,18 +288,32 @@ def _best_windows(
         Evidence of each token, without hot buckets.
     hot_tokens, hot_values : ndarray, shape (n_hot,)
         Tokens with a hot bucket, and its evidence; a token may have several.
-    first, words : ndarray of intp, shape (n_lines,)
-        First token and number of tokens of each line, at least one; the lines lie side by side.
     """
     evidence = np.multiply(per_token, FRACTION, dtype=np.float32).astype(np.int64)
     np.add.at(evidence, hot_tokens, (hot_values * np.float32(FRACTION)).astype(np.int64))
-    total = np.zeros(len(evidence) + 1, np.int64)
-    np.cumsum(evidence, out=total[1:])
-    best = total[first + words] - total[first]
-    long = np.flatnonzero(words > PEAK_WORDS)
+    running = np.zeros(len(evidence) + 1, np.int64)
+    np.cumsum(evidence, out=running[1:])
+    return running
+
+
+def _windows(best: np.ufunc, running: NDArray[np.int64], first: NDArray[np.intp], words: NDArray[np.intp], size: int) -> NDArray[np.float64]:
+    """Largest or smallest sum of the evidence of `size` consecutive words of each line, or of all where it has fewer.
+
+    Parameters
+    ----------
+    best : ufunc
+        ``np.maximum`` or ``np.minimum``.
+    running : ndarray of int64, shape (n_tokens + 1,)
+        From `_running_evidence`.
+    first, words : ndarray of intp, shape (n_lines,)
+        First token and number of tokens of each line, at least one, ascending.
+    size : int
+    """
+    found = running[first + words] - running[first]
+    long = np.flatnonzero(words > size)
     if len(long):
-        windows = np.append(total[PEAK_WORDS:] - total[:-PEAK_WORDS], 0)
+        windows = np.append(running[size:] - running[:-size], 0)
         begin = first[long]
-        edges = np.column_stack((begin, begin + words[long] - PEAK_WORDS + 1)).ravel()
-        best[long] = np.maximum.reduceat(windows, edges)[::2]
-    return np.asarray(best / FRACTION, np.float64)
+        edges = np.column_stack((begin, begin + words[long] - size + 1)).ravel()
+        found[long] = best.reduceat(windows, edges)[::2]
+    return np.asarray(found / FRACTION, np.float64)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from detector.model import Model
 
 GATE: Final = -0.5
-"""A line is cut where its own log-odds, or those of its most suspect words, are at least this. Of the article text of real pages this looks at a
+"""A line may be cut where its own log-odds, or those of its most suspect words, are at least this. Of the article text of real pages this looks at a
 twentieth, of consent lines at all but 1 in 100."""
 DIFFER: Final = -1.0
 CLEAR_WORDS: Final = 4
@@ -82,11 +82,6 @@ class Pieces(NamedTuple):
     log_odds: NDArray[np.float64]
     n_tokens: NDArray[np.intp]
     details: NDArray[np.float64]
-
-
-def suspects(log_odds: NDArray[np.float64], peak: NDArray[np.float64], n_tokens: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Lines that may hold consent text beside other text, by their own log-odds and those of their most suspect words."""
-    return np.flatnonzero((np.maximum(log_odds, peak) >= GATE) & (n_tokens >= LEAST_WORDS) & (n_tokens <= MOST_WORDS))
 
 
 def differing(pieces: Pieces) -> NDArray[np.intp]:

@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from detector.features import hash_lines
 from detector.model import Model
-from detector.pieces import Expanded, cut_into_pieces, expand, piece_features, suspects
+from detector.pieces import PIECE_FEATURES, Expanded, cut_into_pieces, expand, piece_features
 from training.dataset import LabelledDocument
 from training.joining import JoinedDocument, hosts_by_language, join_all, join_some, unjoined
 from training.pipeline import LINES_AT_ONCE, new_classifier
@@ -89,15 +89,16 @@ def score_joined(model: Model, documents: Mapping[str, Sequence[JoinedDocument]]
     """Cut the lines of joined documents as prediction does, and count the characters of each label in each piece."""
     flat = [(name, document) for name, some in documents.items() for document in some]
     lines = [(name, line) for name, document in flat for line in document.lines]
-    scores, peaks, words = [np.empty(0)], [np.empty(0)], [np.empty(0, np.intp)]
+    scores, suspects, words = [np.empty(0)], [np.empty(0, np.bool_)], [np.empty(0, np.intp)]
     for start in range(0, len(lines), LINES_AT_ONCE):
         hashed = hash_lines("\n".join(line.text for _, line in lines[start : start + LINES_AT_ONCE]), model.bits)
-        for found, value in zip((scores, peaks), model.log_odds_and_peak(hashed), strict=True):
-            found.append(value)
+        some, suspect = model.log_odds_and_suspects(hashed)
+        scores.append(some)
+        suspects.append(suspect)
         words.append(np.diff(hashed.tokens))
-    log_odds, peak, n_tokens = np.concatenate(scores), np.concatenate(peaks), np.concatenate(words)
+    log_odds, n_tokens = np.concatenate(scores), np.concatenate(words)
     bounds = np.cumsum([0, *[len(document.lines) for _, document in flat]])
-    cut = suspects(log_odds, peak, n_tokens)
+    cut = np.flatnonzero(np.concatenate(suspects))
     rows = expand(log_odds, n_tokens, bounds, cut, cut_into_pieces(model, [lines[i][1].text for i in cut.tolist()]))
     pieces = np.flatnonzero(rows.is_piece)
     ends = np.append(np.where(rows.line[1:] == rows.line[:-1], rows.start[1:], -1), -1)[pieces]
@@ -128,6 +129,8 @@ def fit_piece_stage(parts: Sequence[PieceRows], passes: int) -> tuple[Floats, Fl
         x = np.vstack([column[part.weight > 0] for column, part in zip(columns, parts, strict=True)])
         y = np.concatenate([(part.boilerplate > part.known / 2)[part.weight > 0] for part in parts])
         weight = np.concatenate([part.weight[part.weight > 0] for part in parts])
+        if y.all() or not y.any():  # too little text to have joined lines of both labels: pieces keep the log-odds of their own
+            return np.tile(np.array(PIECE_FEATURES) == "own", (passes, 1)).astype(np.float64), np.zeros(passes)
         scaler = StandardScaler().fit(x)
         classifier = new_classifier(PIECE_C).fit(scaler.transform(x), y, weight)
         coefficient = classifier.coef_[0] / scaler.scale_
