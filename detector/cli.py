@@ -7,23 +7,20 @@ import os
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from itertools import chain
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from detector import __version__
-from detector.corpus import FORMATS, STANDARD, CorpusError, Record, format_of, json_line, read_records, written
+from detector.corpus import FORMATS, Record, json_line, read_records
 from detector.explain import Explanation
+from detector.files import STANDARD, CorpusError, digest_of, written
 from detector.filtering import Detector, FilteredDocument
 from detector.model import LABELS, THRESHOLDS
 from detector.paragraphs import Paragraph
-from detector.persistence import ModelError
+from detector.persistence import SHIPPED, ModelError
+from detector.results import OUTPUTS, Options
+from detector.run import Run, filter_corpus, jobs_of
 
-OUTPUTS = ("text", "spans", "scores", "dolma")
-"""What `filter` writes."""
-DOLMA_ATTRIBUTE = "consent__consent_text_v1__boilerplate"
-"""Experiment, tagger and type of the spans, as dolma names attributes."""
 DOUBTFUL = (0.01, 0.99)
 RED, GREEN, GREY, PLAIN = "\033[31m", "\033[32m", "\033[90m", "\033[0m"
 FAILED = 2
@@ -42,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"consent-detector: error: {error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
-        print("consent-detector: stopped; nothing was written under an output's name", file=sys.stderr)
+        print("consent-detector: stopped; outputs that stand under their names are complete", file=sys.stderr)
         return 130
 
 
@@ -58,7 +55,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument(
-        "inputs", nargs="+", metavar="IN", help="text file (one document) or .jsonl (one document a line), also .gz; - is standard input"
+        "inputs",
+        nargs="+",
+        metavar="IN",
+        help="text file (one document), .jsonl (one document a line), .parquet or WET, also .gz or .zst; a glob, a directory or a remote address "
+        "of such files; - is standard input",
     )
     common.add_argument(
         "-o", "--to", dest="to", default=STANDARD, metavar="OUT", help="file, or a directory for several inputs; default - is standard output"
@@ -90,6 +91,16 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         default="keep",
         help="documents of nothing but consent text, or next to nothing, and privacy policies: keep them, with what is left (default), or drop them",
     )
+    filtering.add_argument("--stats", metavar="FILE", help="write counts here, of all files and of each, as JSON")
+    filtering.add_argument("--workers", type=_workers, default=1, metavar="N", help="processes that filter (default: 1); the output is the same")
+    filtering.add_argument("--resume", action="store_true", help="skip outputs that an earlier run made of the same input with the same settings")
+    filtering.add_argument(
+        "--on-error",
+        choices=("stop", "skip"),
+        default="stop",
+        help="at a document that can't be read: stop (default), or write it to OUT.errors.jsonl and go on",
+    )
+    filtering.add_argument("--errors", metavar="FILE", help="one file for all such documents")
     filtering.set_defaults(run=run_filter)
 
     explaining = commands.add_parser("explain", parents=[common], help="show why paragraphs are kept or removed", description=run_explain.__doc__)
@@ -122,6 +133,12 @@ def _threshold(value: str) -> str | float:
     return number
 
 
+def _workers(value: str) -> int:
+    if not value.isdecimal() or not int(value):
+        raise argparse.ArgumentTypeError(f"{value!r}, expected a number of processes, 1 or more")
+    return int(value)
+
+
 def _count_of(value: str) -> int:
     if not value.isdecimal():
         raise argparse.ArgumentTypeError(f"{value!r}, expected a number of n-grams, 0 or more")
@@ -141,123 +158,41 @@ def _filtered(detector: Detector, records: Iterator[Record]) -> Iterator[tuple[R
         yield waiting.popleft(), document
 
 
-def _outputs(args: argparse.Namespace) -> list[tuple[str, str]]:
-    """Input and output path pairs."""
-    if len(args.inputs) == 1 and not Path(args.to).is_dir():
-        return [(args.inputs[0], args.to)]
-    if args.to == STANDARD or not Path(args.to).is_dir():
-        if args.to == STANDARD and all(format_of(path, args.format) == "jsonl" for path in args.inputs):
-            return [(path, STANDARD) for path in args.inputs]
-        raise CorpusError(f"{len(args.inputs)} inputs need a directory as output, got {args.to!r}; make one and give it with -o")
-    pairs = [(path, str(Path(args.to) / ("stdin" if path == STANDARD else Path(path).name))) for path in args.inputs]
-    names = [out for _, out in pairs]
-    double = next((name for name in names if names.count(name) > 1), None)
-    if double:
-        raise CorpusError(f"two inputs would be written to {double}; give them one by one")
-    return pairs
-
-
 def run_filter(args: argparse.Namespace) -> int:
     """Write the documents without their consent text.
 
-    All other fields of JSONL lines and the order of documents are kept; counts go to standard error. An output appears under its name only
-    when it is complete. With --output spans or scores the text stays as it is, and each document is a JSON line with what was found.
+    All other fields and columns and the order of documents are kept; counts go to standard error. An output appears under its name only
+    when it is complete. With --output spans or scores the text stays as it is, and each document is a JSON line, or a row, with what was found.
     """
     if args.output == "dolma" and args.consent_only == "drop":
         raise CorpusError(
             "--output dolma writes one row for each document, in the same order, so that dolma can align them; leave --consent-only drop out"
         )
+    options = Options(args.output, args.text_field, args.consent_only == "drop", args.on_error == "skip")
     detector = Detector.load(args.model, threshold=args.threshold)
-    counts = dict.fromkeys(("documents", "written", "dropped", "filtered", "paragraphs", "characters"), 0)
-    with ExitStack() as stack:
-        removed = stack.enter_context(written(args.removed)) if args.removed else None
-        for path, output in _outputs(args):
-            file_format = format_of(path, args.format)
-            records = read_records(path, file_format, args.text_field)
-            with written(output) as out:
-                for record, document in _filtered(detector, records):
-                    _count(counts, document)
-                    if removed:
-                        _write_removed(removed, record, document)
-                    if document.verdict == "consent_only" and args.consent_only == "drop":
-                        counts["dropped"] += 1
-                        continue
-                    counts["written"] += 1
-                    out.write(_written_line(args.output, record, document, args.text_field))
+    jobs = jobs_of(args.inputs, args.to, args.format, args.output)
+    if options.skip_errors and not args.errors and any(job.output == STANDARD for job in jobs):
+        raise CorpusError("--on-error skip with output to standard output needs a file for the errors; name one with --errors")
+    settings = {"version": __version__, "model": digest_of(str(args.model or SHIPPED)), "threshold": detector.threshold}
+    run = Run(options, settings, args.removed, args.errors, args.stats, args.workers, args.resume)
+    counts = filter_corpus(detector, jobs, run)
+    errors = f", {counts['errors']:,} errors" if options.skip_errors else ""
     print(
-        f"{counts['documents']:,} documents read, {counts['written']:,} written, {counts['dropped']:,} dropped; "
+        f"{counts['documents']:,} documents read, {counts['written']:,} written, {counts['dropped']:,} dropped{errors}; "
         f"{counts['paragraphs']:,} paragraphs ({counts['characters']:,} characters) removed from {counts['filtered']:,} documents",
         file=sys.stderr,
     )
     return 0
 
 
-def _count(counts: dict[str, int], document: FilteredDocument) -> None:
-    counts["documents"] += 1
-    if document.text is not document.original:
-        counts["filtered"] += 1
-        counts["paragraphs"] += len(document.removed)
-        counts["characters"] += len(document.original) - len(document.text)
-
-
-def _filtered_line(record: Record, document: FilteredDocument, text_field: str) -> str:
-    if record.fields is None:
-        return document.text
-    if document.text is document.original:
-        return record.line + "\n"
-    return json_line({**record.fields, text_field: document.text}) + "\n"
-
-
-def _written_line(output: str, record: Record, document: FilteredDocument, text_field: str) -> str:
-    if output == "text":
-        return _filtered_line(record, document, text_field)
-    fields = {text_field: record.text} if record.fields is None else record.fields
-    if output == "dolma":
-        if "id" not in fields:
-            raise CorpusError(f"{record.place}: no field 'id', which dolma aligns attributes by; add one, or use --output spans")
-        spans = [[p.start, p.end, round(p.probability, 6)] for p in document.removed]
-        return json_line({"id": fields["id"], "attributes": {DOLMA_ATTRIBUTE: spans}}) + "\n"
-    if output == "scores":
-        return json_line({**fields, "line_quality": line_qualities(document)}) + "\n"
-    spans_found = [{"start": p.start, "end": p.end, "probability": round(p.probability, 6)} for p in document.removed]
-    return json_line({**fields, "consent_spans": spans_found}) + "\n"
-
-
-def line_qualities(document: FilteredDocument) -> list[float]:
-    r"""1 less the probability of each line, those of nothing but white space 1; for a line that was cut, the mean by characters.
-
-    Parallel to ``document.original.split("\n")``.
-    """
-    bad = [0.0]
-    size = [0]
-    for p in document.paragraphs:
-        first, *others = p.text.split("\n")
-        bad[-1] += p.probability * len(first)
-        size[-1] += len(first)
-        bad += [0.0] * len(others)  # blank lines that follow, and what comes after the last line end
-        size += [0] * len(others)
-    return [round(1.0 - b / max(n, 1), 6) for b, n in zip(bad, size, strict=True)]
-
-
-def _paragraph_fields(document: FilteredDocument, *, only_removed: bool) -> list[dict[str, Any]]:
-    return [
-        {"start": p.start, "end": p.end, "probability": round(p.probability, 6), "label": p.label, "text": p.text}
-        for p in (document.removed if only_removed else document.paragraphs)
-    ]
-
-
-def _write_removed(out: IO[str], record: Record, document: FilteredDocument) -> None:
-    identity = {"place": record.place, **({"id": record.fields["id"]} if record.fields and "id" in record.fields else {})}
-    for fields in _paragraph_fields(document, only_removed=True):
-        del fields["label"]
-        out.write(json_line({**identity, **fields}) + "\n")
+def _paragraph_fields(document: FilteredDocument) -> list[dict[str, Any]]:
+    return [{"start": p.start, "end": p.end, "probability": round(p.probability, 6), "label": p.label, "text": p.text} for p in document.paragraphs]
 
 
 def run_score(args: argparse.Namespace) -> int:
     """Show each paragraph with its probability and label, text untouched: a table for text files, one JSON line a document for JSONL."""
     detector = Detector.load(args.model, threshold=args.threshold)
-    for path, output in _outputs(args):
-        file_format = format_of(path, args.format)
+    for path, output, file_format in jobs_of(args.inputs, args.to, args.format):
         records = read_records(path, file_format, args.text_field)
         with written(output) as out:
             for record, document in _filtered(detector, records):
@@ -267,13 +202,12 @@ def run_score(args: argparse.Namespace) -> int:
 
 
 def _score_line(record: Record, document: FilteredDocument) -> str:
-    identity = {"place": record.place, **({"id": record.fields["id"]} if record.fields and "id" in record.fields else {})}
     return json_line(
         {
-            **identity,
+            **record.identity,
             "verdict": document.verdict,
             "share_removed": round(document.share_removed, 6),
-            "paragraphs": _paragraph_fields(document, only_removed=False),
+            "paragraphs": _paragraph_fields(document),
         }
     )
 
@@ -285,15 +219,13 @@ def run_explain(args: argparse.Namespace) -> int:
     the paragraph is alone (its length, calibration), and of its neighbours.
     """
     detector = Detector.load(args.model, threshold=args.threshold)
-    for path, output in _outputs(args):
-        file_format = format_of(path, args.format)
+    for path, output, file_format in jobs_of(args.inputs, args.to, args.format):
         colour = output == STANDARD and sys.stdout.isatty() and "NO_COLOR" not in os.environ
         with written(output) as out:
             for record in read_records(path, file_format, args.text_field):
                 found = [e for e in detector.explain(record.text) if _is_shown(e, args.only)]
-                if args.json or file_format == "jsonl":
-                    identity = {"place": record.place, **({"id": record.fields["id"]} if record.fields and "id" in record.fields else {})}
-                    out.write(json_line({**identity, "paragraphs": [e.as_dict(args.top) for e in found]}) + "\n")
+                if args.json or file_format != "text":
+                    out.write(json_line({**record.identity, "paragraphs": [e.as_dict(args.top) for e in found]}) + "\n")
                 else:
                     out.writelines(line + "\n" for e in found for line in _explained(e, args.top, colour=colour))
     return 0
