@@ -108,14 +108,20 @@ class Model:
         """
         return self.log_odds_and_suspects(hashed)[0]
 
-    def log_odds_and_suspects(self, hashed: HashedLines) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    def log_odds_and_suspects(self, hashed: HashedLines, gate: float = GATE, trough: float = TROUGH) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Log-odds of each line as `log_odds` gives them, and which lines may join consent text and other text.
+
+        Parameters
+        ----------
+        hashed : HashedLines
+        gate, trough : float
+            `detector.pieces.GATE` and `TROUGH`; a fit looks at more lines than prediction does.
 
         Returns
         -------
         log_odds : ndarray of float64, shape (n_lines,)
         suspect : ndarray of bool, shape (n_lines,)
-            Lines of `detector.pieces.LEAST_WORDS` words or more that reach `detector.pieces.GATE`, as a whole or with `PEAK_WORDS` consecutive words,
+            Lines of `detector.pieces.LEAST_WORDS` words or more that reach the gate, as a whole or with `PEAK_WORDS` consecutive words,
             and have `TROUGH_WORDS` consecutive words that speak against consent text.
         """
         result = np.full(len(hashed.tokens) - 1, self.bias)
@@ -146,8 +152,8 @@ class Model:
         result[lines] += dot / np.sqrt(sums.imag.astype(np.float64))
         running = _running_evidence(per_token.real, np.concatenate(hot_tokens), np.concatenate(hot_values))
         peak = self.bias + _windows(np.maximum, running, first, words, PEAK_WORDS) / (norm * np.sqrt(np.minimum(words, PEAK_WORDS)))
-        may = np.flatnonzero((np.maximum(result[lines], peak) >= GATE) & (words >= LEAST_WORDS) & (words <= MOST_WORDS))
-        suspect[lines[may]] = _windows(np.minimum, running, first[may], words[may], TROUGH_WORDS) <= TROUGH
+        may = np.flatnonzero((np.maximum(result[lines], peak) >= gate) & (words >= LEAST_WORDS) & (words <= MOST_WORDS))
+        suspect[lines[may]] = _windows(np.minimum, running, first[may], words[may], TROUGH_WORDS) <= trough
         return result, suspect
 
     def _hot_sums(self, keys: NDArray[np.int64], n_lines: int) -> NDArray[np.float64]:

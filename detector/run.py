@@ -43,6 +43,8 @@ from detector.results import COUNTS, GZIP_LEVEL, Options, Result, filter_unit
 
 ROW_GROUP_BYTES: Final = 64_000_000
 """A row group of a Parquet output ends where one of the input does, or at this size of its rows in memory."""
+POOL_THREAD: Final = "_ExecutorManagerThread"
+"""Class of the thread in which loky watches its workers."""
 AHEAD: Final = 2
 """Units that wait for each worker."""
 
@@ -311,13 +313,9 @@ def _results(detector: Detector, tasks: Iterable[tuple[int, Unit | _Done]], run:
     finally:
         complain = threading.excepthook
         if waiting:  # the run is being stopped: the pool's own thread would complain that its workers are gone
-            threading.excepthook = _say_nothing
+            threading.excepthook = lambda args: None if type(args.thread).__name__ == POOL_THREAD else complain(args)
         executor.shutdown(wait=True, kill_workers=bool(waiting))
         threading.excepthook = complain
-
-
-def _say_nothing(_: threading.ExceptHookArgs) -> None:
-    pass
 
 
 def _start_workers(detector: Detector, workers: int) -> Any:

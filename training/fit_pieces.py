@@ -18,6 +18,8 @@ from training.dataset import LabelledDocument
 from training.joining import JoinedDocument, hosts_by_language, join_all, join_some, unjoined
 from training.pipeline import LINES_AT_ONCE, new_classifier
 
+FIT_GATE: Final = -0.5
+"""The piece stage is fitted on lines that reach this, more than prediction looks at (`detector.pieces.GATE`): their pieces teach the same."""
 PIECE_C: Final = 0.1
 """Inverse regularisation strength of the piece stage."""
 JOINED_WEIGHT: Final = 5.0
@@ -92,7 +94,7 @@ def score_joined(model: Model, documents: Mapping[str, Sequence[JoinedDocument]]
     scores, suspects, words = [np.empty(0)], [np.empty(0, np.bool_)], [np.empty(0, np.intp)]
     for start in range(0, len(lines), LINES_AT_ONCE):
         hashed = hash_lines("\n".join(line.text for _, line in lines[start : start + LINES_AT_ONCE]), model.bits)
-        some, suspect = model.log_odds_and_suspects(hashed)
+        some, suspect = model.log_odds_and_suspects(hashed, FIT_GATE, np.inf)
         scores.append(some)
         suspects.append(suspect)
         words.append(np.diff(hashed.tokens))
