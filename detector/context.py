@@ -8,7 +8,7 @@ same bits alone and in any batch: sums over windows run over integers, and nothi
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,10 @@ NEAREST: Final = (1, 2, 3)
 PEAK: Final = 4
 """The largest probability is taken over this many neighbours on each side."""
 FARTHEST: Final = max(*NEAREST, PEAK)
+NEIGHBOURS: Final = np.array([[way * k] for k in NEAREST for way in (-1, 1)])
+WIDTHS: Final = np.array(WINDOWS)[:, None]
+HINGES: Final = np.array([[0.0], [DOUBTFUL]])
+PEAKS: Final = np.arange(1, PEAK + 1)[:, None]
 SHORT: Final = 4.0
 """Number of words at which a paragraph counts as half short."""
 FEW: Final = 16.0
@@ -52,9 +56,83 @@ FEATURES: Final = (
 """Names of the features, in the order in which `context_features` yields them."""
 
 
-def context_features(
-    own: Column, refined: Column, n_tokens: NDArray[np.intp], bounds: NDArray[np.intp], at: NDArray[np.intp] | None = None
-) -> Iterator[Column]:
+class Layout(NamedTuple):
+    """Where paragraphs stand in their documents, and what of their features follows from that alone: the same for every pass.
+
+    Attributes
+    ----------
+    n : int
+        Number of all paragraphs.
+    apart : ndarray of intp, shape (n,)
+        Places of all paragraphs in an array in which documents lie apart by as many places as a neighbour may be away, so that a neighbour is
+        one look-up without a test.
+    n_apart : int
+        Length of such an array.
+    here, place, first, last : ndarray of intp, shape (n_rows,)
+        Of the paragraphs whose features are wanted: which they are, their places, and the first paragraph of their document and of the next.
+    rows : ndarray of intp or slice
+        `here`, or all.
+    length, short, few, n_others : ndarray of float64, shape (n_rows,)
+    lengths_near : ndarray of float64, shape (2, n_rows)
+    counts : ndarray of float64, shape (3, n_rows)
+        Logarithms of the number of paragraphs, of those before and of those after.
+    """
+
+    n: int
+    apart: NDArray[np.intp]
+    n_apart: int
+    here: NDArray[np.intp]
+    place: NDArray[np.intp]
+    first: NDArray[np.intp]
+    last: NDArray[np.intp]
+    rows: NDArray[np.intp] | slice
+    length: Column
+    short: Column
+    few: Column
+    n_others: Column
+    lengths_near: Column
+    counts: Column
+
+    def spread(self, values: Column, otherwise: float) -> Column:
+        """Values of all paragraphs with their documents apart."""
+        spread = np.full(self.n_apart, otherwise)
+        spread[self.apart] = values
+        return spread
+
+
+def layout_of(n_tokens: NDArray[np.intp], bounds: NDArray[np.intp], at: NDArray[np.intp] | None = None) -> Layout:
+    """Lay out paragraphs.
+
+    Parameters
+    ----------
+    n_tokens : ndarray of intp, shape (n_paragraphs,)
+    bounds : ndarray of intp, shape (n_documents + 1,)
+        Document i has the paragraphs ``bounds[i]:bounds[i + 1]``.
+    at : ndarray of intp, shape (n_rows,), optional
+        The paragraphs whose features are wanted; all by default.
+    """
+    n = len(n_tokens)
+    count = np.diff(bounds)
+    document = np.repeat(np.arange(len(count)), count)
+    here = np.arange(n)
+    apart = here + FARTHEST * (document + 1)
+    n_apart = n + FARTHEST * (len(count) + 1)
+    lengths = np.zeros(n_apart)
+    lengths[apart] = np.log1p(n_tokens)
+    place = apart
+    if at is not None:
+        here, n_tokens, document, place = at, n_tokens[at], document[at], apart[at]
+    first, last = bounds[document], bounds[document + 1]
+    size = last - first
+    logarithms = np.log1p(np.arange(count.max(initial=0) + 1))  # a logarithm takes 10 ns, a look-up 1
+    counts = logarithms.take(np.stack((size, here - first, last - 1 - here)))
+    few, n_others = FEW / (FEW + size), np.maximum(size - 1.0, 1.0)
+    length, short = lengths.take(place), SHORT / (SHORT + n_tokens)
+    lengths_near = lengths.take(place + NEIGHBOURS[:2])
+    return Layout(n, apart, n_apart, here, place, first, last, slice(None) if at is None else at, length, short, few, n_others, lengths_near, counts)
+
+
+def context_features(own: Column, refined: Column, layout: Layout) -> Iterator[Column]:
     """Yield the features of each paragraph in its document, one column at a time.
 
     Parameters
@@ -63,88 +141,56 @@ def context_features(
         Log-odds of the paragraph stage.
     refined : ndarray of float64, shape (n_paragraphs,)
         Best log-odds known so far: the same in the first pass, the first pass's result in the second.
-    n_tokens : ndarray of intp, shape (n_paragraphs,)
-    bounds : ndarray of intp, shape (n_documents + 1,)
-        Document i has the paragraphs ``bounds[i]:bounds[i + 1]``.
-    at : ndarray of intp, shape (n_rows,), optional
-        The paragraphs whose features are wanted; all by default.
+    layout : Layout
 
     Yields
     ------
     ndarray of float64, shape (n_rows,)
         In the order of `FEATURES`.
     """
-    n = len(own)
+    here, place, rows, length, short, few = layout.here, layout.place, layout.rows, layout.length, layout.short, layout.few
     own, refined = np.clip(own, -LIMIT, LIMIT), np.clip(refined, -LIMIT, LIMIT)
-    count = np.diff(bounds)
-    document = np.repeat(np.arange(len(count)), count)
     integers = np.rint(ONE / (1.0 + np.exp(-refined))).astype(np.int64)
-    sums = np.concatenate((np.zeros(1, np.int64), np.cumsum(integers)))
-    # documents lie apart by as many places as a neighbour may be away, so that it is one look-up without a test
-    place = np.arange(n) + FARTHEST * (document + 1)
-
-    def apart(values: Column, otherwise: float) -> Column:
-        spread = np.full(n + FARTHEST * (len(count) + 1), otherwise)
-        spread[place] = values
-        return spread
-
-    refined_at, probability_at, length_at = apart(refined, OUTSIDE), apart(integers / ONE, 0.0), apart(np.log1p(n_tokens), 0.0)
-    here = np.arange(n)
-    if at is not None:
-        here, own, refined, n_tokens, document, place = at, own[at], refined[at], n_tokens[at], document[at], place[at]
-    first, last = bounds[document], bounds[document + 1]
-    length = np.log1p(n_tokens)
-    short = SHORT / (SHORT + n_tokens)
+    sums = np.zeros(layout.n + 1, np.int64)
+    np.cumsum(integers, out=sums[1:])
+    refined_at, probability_at = layout.spread(refined, OUTSIDE), layout.spread(integers / ONE, 0.0)
+    own, refined = own[rows], refined[rows]
 
     yield own
-    yield np.maximum(own, 0.0)
-    yield np.maximum(own - DOUBTFUL, 0.0)
+    yield from np.maximum(own - HINGES, 0.0)
     yield refined
-    yield np.maximum(refined, 0.0)
-    yield np.maximum(refined - DOUBTFUL, 0.0)
+    yield from np.maximum(refined - HINGES, 0.0)
     yield length
     yield short
     yield own * length
-    nearest = {}
-    for k in NEAREST:
-        for distance in (-k, k):
-            nearest[distance] = refined_at.take(place + distance)
-            yield nearest[distance]
-    yield np.maximum(nearest[-1], 0.0)
-    yield np.maximum(nearest[1], 0.0)
-    yield length_at.take(place - 1)
-    yield length_at.take(place + 1)
-    short_by_mean = np.zeros(len(here))
-    for w in WINDOWS:
-        up = (sums[here] - sums[np.maximum(first, here - w)]) / (w * ONE)
-        down = (sums[np.minimum(last, here + w + 1)] - sums[here + 1]) / (w * ONE)
+    near = refined_at.take(place + NEIGHBOURS)
+    yield from near
+    yield from np.maximum(near[:2], 0.0)
+    yield from layout.lengths_near
+    before, after = sums.take(here), sums.take(here + 1)  # sums of all up to each paragraph, without it and with it
+    mean_up = (before - sums.take(np.maximum(layout.first, here - WIDTHS))) / (WIDTHS * ONE)
+    mean_down = (sums.take(np.minimum(layout.last, here + 1 + WIDTHS)) - after) / (WIDTHS * ONE)
+    short_by_mean = short * (mean_up + mean_down)
+    for up, down, by_mean in zip(mean_up, mean_down, short_by_mean, strict=True):
         yield up
         yield down
         yield up * down
-        short_mean = short * (up + down)
-        short_by_mean = short_mean if w == MIDDLE else short_by_mean
-        yield short_mean
+        yield by_mean
         yield own * (up + down)
-    peak_up, peak_down = np.zeros(len(here)), np.zeros(len(here))
-    for k in range(1, PEAK + 1):
-        np.maximum(peak_up, probability_at.take(place - k), out=peak_up)
-        np.maximum(peak_down, probability_at.take(place + k), out=peak_down)
+    peak_up, peak_down = (probability_at.take(place + way * PEAKS).max(axis=0) for way in (-1, 1))
     yield peak_up
     yield peak_down
     yield peak_up * peak_down
     yield own * peak_up
     yield own * peak_down
-    before, after = (sums[here] - sums[first]) / ONE, (sums[last] - sums[here + 1]) / ONE
-    size = (last - first).astype(np.float64)
-    yield np.log1p(before + after)
-    share = (before + after) / np.maximum(size - 1.0, 1.0)
+    sum_before, sum_after = (before - sums.take(layout.first)) / ONE, (sums.take(layout.last) - after) / ONE
+    total = sum_before + sum_after
+    share = total / layout.n_others
+    yield np.log1p(total)
     yield share
-    yield np.log1p(size)
-    yield np.log1p(here - first)
-    yield np.log1p(last - 1 - here)
-    yield np.log1p(before)
-    yield np.log1p(after)
-    few = FEW / (FEW + size)
+    yield from layout.counts
+    yield np.log1p(sum_before)
+    yield np.log1p(sum_after)
     yield few
-    for column in (own, refined, length, nearest[-1], nearest[1], peak_up, peak_down, share, short_by_mean):
+    for column in (own, refined, length, near[0], near[1], peak_up, peak_down, share, short_by_mean[WINDOWS.index(MIDDLE)]):
         yield few * column

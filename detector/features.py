@@ -113,13 +113,11 @@ def hash_lines(text: str | bytes, bits: int) -> HashedLines:
     >>> hashed.tokens.tolist(), hashed.blank.tolist()
     ([0, 3, 3, 4], [False, True, False])
     """
-    folded, classes, unspaced = _fold(text if isinstance(text, bytes) else utf8(text))
-    n = len(classes)
-    words = np.zeros(n + 2, np.bool_)
-    np.greater_equal(classes, WORD, out=words[1:-1])
+    folded, words, unspaced, spaces = _fold(text if isinstance(text, bytes) else utf8(text))
+    n = len(words) - 2
     edges = np.flatnonzero(words[1:] != words[:-1])
     if len(unspaced):
-        edges = _split_unspaced(edges, classes, unspaced, folded)
+        edges = _split_unspaced(edges, words[1:-1], unspaced, folded)
     starts, ends = edges[0::2].copy(), edges[1::2].copy()  # side by side, or take() and searchsorted() would copy them again and again
 
     newlines = np.flatnonzero(folded[:n] == ord("\n"))
@@ -154,7 +152,7 @@ def hash_lines(text: str | bytes, bits: int) -> HashedLines:
         for row, (source, at) in enumerate(((words, first), (words, last), (pairs, first), (pairs, last - 1))):
             line_buckets[row] = _bucket(source[at], 4 + row, bits)
         line_buckets[2:, first == last] = none
-    return HashedLines(tokens, token_buckets, line_buckets, lines, _blank_lines(folded, classes, newlines, tokens), folded, starts, ends)
+    return HashedLines(tokens, token_buckets, line_buckets, lines, _blank_lines(folded[:n], spaces, newlines, tokens), folded, starts, ends)
 
 
 class _Loads:
@@ -203,15 +201,17 @@ def _bucket(hashes: NDArray[np.uint32], kind: int, bits: int) -> NDArray[np.uint
     return mixed
 
 
-def _fold(raw: bytes) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.intp]]:
-    """Fold UTF-8 bytes and class them.
+def _fold(raw: bytes) -> tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.intp], NDArray[np.intp]]:
+    """Fold UTF-8 bytes and find the words.
 
-    Returns the folded bytes [n + PADDING], the class of each byte [n], and the positions of the first bytes of characters of unspaced
-    scripts. ASCII is folded by arithmetic; other characters are decoded, so that text with few of them costs little more.
+    Returns the folded bytes [n + PADDING], which bytes are of words [n + 2], with False before and behind, the first bytes of characters of
+    unspaced scripts, and the bytes of white space beyond ASCII. ASCII is folded by arithmetic; other characters are decoded, so that text with
+    few of them costs little more.
     """
     folded = _folded_ascii(raw)
+    none = np.empty(0, np.intp)
     if raw.isascii():
-        return folded, _ascii_classes(folded, len(raw)), np.empty(0, np.intp)
+        return folded, _ascii_words(folded, len(raw)), none, none
     leads = np.flatnonzero(folded >= 0xC0)
     rare = RARE_OF_LEADS[folded[leads], folded[leads + 1]]
     at = np.flatnonzero(rare)
@@ -219,9 +219,9 @@ def _fold(raw: bytes) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.
         raw = _replace_rare(raw, leads[at], rare[at])
         folded = _folded_ascii(raw)
         leads = np.flatnonzero(folded >= 0xC0)
-    classes = _ascii_classes(folded, len(raw))
+    words = _ascii_words(folded, len(raw))
     first = folded[leads]
-    unspaced = []
+    unspaced, spaces = [none], [none]
     for length, low, high in ((2, 0xC0, 0xDF), (3, 0xE0, 0xEF), (4, 0xF0, 0xFF)):
         at = leads[(first >= low) & (first <= high)]
         if not len(at):
@@ -232,12 +232,13 @@ def _fold(raw: bytes) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.
         if length < 4:
             _write_lower(folded, at, codes, length)
         found = CLASS_OF_CODE[codes]
-        other = found != WORD
-        position, value = at[other], found[other]
-        for i in range(length):
-            classes[position + i] = value
-        unspaced.append(position[value == UNSPACED])
-    return folded, classes, _merge(unspaced)
+        other = np.flatnonzero(found != WORD)
+        position, found = at[other], found[other]
+        unspaced.append(position[found == UNSPACED])
+        position = (position[found < WORD] + np.arange(1, length + 1)[:, None]).ravel()
+        words[position] = False
+        spaces.append((at[other[found == SPACE]] + np.arange(length)[:, None]).ravel())
+    return folded, words, np.sort(np.concatenate(unspaced), kind="stable"), np.concatenate(spaces)
 
 
 def _write_lower(folded: NDArray[np.uint8], at: NDArray[np.intp], codes: NDArray[np.uint32], length: int) -> None:
@@ -267,18 +268,18 @@ def _folded_ascii(raw: bytes) -> NDArray[np.uint8]:
     return folded
 
 
-def _ascii_classes(folded: NDArray[np.uint8], n: int) -> NDArray[np.uint8]:
-    """`WORD` for each folded byte of an ASCII letter, digit or underscore and of every longer character, `SPACE` for any other.
+def _ascii_words(folded: NDArray[np.uint8], n: int) -> NDArray[np.bool_]:
+    """Whether each folded byte is an ASCII letter, digit or underscore, or of a longer character: shape (n + 2,), with False before and behind.
 
-    Which of these are white space is looked up where it matters (`_blank_lines`). A table takes .40 ns for each byte, this .16.
+    Which of the others are white space is looked up where it matters (`_blank_lines`). A table takes .40 ns for each byte, this .10.
     """
-    folded = folded[:n]
+    words = np.zeros(n + 2, np.bool_)
+    folded, inside = folded[:n], words[1:-1]
     shifted = folded - np.uint8(ord("a"))
-    words = shifted < 26
+    np.less(shifted, 26, out=inside)
     for compare, byte in ((np.equal, ord("0")), (np.equal, ord("_")), (np.greater_equal, 0x80)):
-        words |= compare(folded, np.uint8(byte), out=shifted.view(np.bool_))
-    classes: NDArray[np.uint8] = words.view(np.uint8) << np.uint8(1)  # WORD is 2
-    return classes
+        inside |= compare(folded, np.uint8(byte), out=shifted.view(np.bool_))
+    return words
 
 
 def _replace_rare(raw: bytes, places: NDArray[np.intp], rare: NDArray[np.uint8]) -> bytes:
@@ -296,18 +297,11 @@ def _replace_rare(raw: bytes, places: NDArray[np.intp], rare: NDArray[np.uint8])
     return b"".join([*parts, raw[start:]])
 
 
-def _merge(positions: list[NDArray[np.intp]]) -> NDArray[np.intp]:
-    filled = [p for p in positions if len(p)]
-    if not filled:
-        return np.empty(0, np.intp)
-    return filled[0] if len(filled) == 1 else np.sort(np.concatenate(filled))
-
-
-def _split_unspaced(edges: NDArray[np.intp], classes: NDArray[np.uint8], unspaced: NDArray[np.intp], folded: NDArray[np.uint8]) -> NDArray[np.intp]:
+def _split_unspaced(edges: NDArray[np.intp], words: NDArray[np.bool_], unspaced: NDArray[np.intp], folded: NDArray[np.uint8]) -> NDArray[np.intp]:
     """Cut runs of word bytes around each character of an unspaced script: an edge inside a run is an end and a start."""
     cuts = _distinct(np.column_stack((unspaced, unspaced + LENGTH_OF_LEAD[folded[unspaced]])).ravel())
-    cuts = cuts[(cuts > 0) & (cuts < len(classes))]
-    inside = cuts[(classes[cuts] >= WORD) & (classes[cuts - 1] >= WORD)]
+    cuts = cuts[(cuts > 0) & (cuts < len(words))]
+    inside = cuts[words[cuts] & words[cuts - 1]]
     return np.sort(np.concatenate((edges, inside, inside)), kind="stable")  # merges sorted runs
 
 
@@ -326,6 +320,8 @@ def _hash_wide_prefixes(
     # only the first 6 bytes matter, and a token of 4 has no prefix; a byte that follows the token may count, which costs a look and nothing else
     at = np.flatnonzero(((first_eight & NOT_ASCII) != 0) & (lengths > 4))
     position = starts.take(at)
+    if not len(at) and not len(unspaced):
+        return
     first_byte = folded.take(position)
     hangul = np.flatnonzero((first_byte >= 0xEA) & (first_byte <= 0xED))
     reached: list[NDArray[np.intp]] = []
@@ -352,8 +348,6 @@ def _hash_wide_prefixes(
             tokens.append(alone + row * len(starts))
             prefix_ends.append(ends[np.minimum(alone + run - 1, len(ends) - 1)])
             exists.append(touches[run - 2])
-    if not tokens:
-        return
     flat = token_buckets.ravel()  # a view: one index for token and kind takes half the time of two
     place, exist = np.concatenate(tokens), np.flatnonzero(np.concatenate(exists))
     flat[place] = none
@@ -370,16 +364,20 @@ def _distinct(ordered: NDArray[np.intp]) -> NDArray[np.intp]:
     return distinct
 
 
-def _blank_lines(folded: NDArray[np.uint8], classes: NDArray[np.uint8], newlines: NDArray[np.intp], tokens: NDArray[np.intp]) -> NDArray[np.bool_]:
+def _blank_lines(folded: NDArray[np.uint8], spaces: NDArray[np.intp], newlines: NDArray[np.intp], tokens: NDArray[np.intp]) -> NDArray[np.bool_]:
     """Which lines hold only white space; lines with a token need no look, so only the few others are read byte by byte."""
-    blank = tokens[1:] == tokens[:-1]
-    starts = np.append(0, newlines + 1)
-    lengths = np.append(newlines, len(classes)) - starts
-    doubtful = np.flatnonzero(blank & (lengths > 0))
+    blank = np.asarray(tokens[1:] == tokens[:-1], np.bool_)
+    without = np.flatnonzero(blank)
+    if not len(without):
+        return blank
+    starts = np.append(0, newlines + 1)[without]
+    length = np.append(newlines, len(folded))[without] - starts
+    doubtful = np.flatnonzero(length > 0)
     if len(doubtful):
-        length = lengths[doubtful]
+        starts, length, doubtful = starts[doubtful], length[doubtful], without[doubtful]
         offsets = np.cumsum(length) - length
-        bytes_of = np.repeat(starts[doubtful] - offsets, length) + np.arange(int(length.sum()))
-        found = np.where(folded[bytes_of] < 0x80, CLASS_OF_CODE[folded[bytes_of]], classes[bytes_of])
-        blank[doubtful] = np.maximum.reduceat(found, offsets) == SPACE
-    return np.asarray(blank, np.bool_)
+        bytes_of = np.repeat(starts - offsets, length) + np.arange(int(length.sum()))
+        is_space = (CLASS_OF_CODE[folded[bytes_of]] == SPACE) & (folded[bytes_of] < 0x80)
+        is_space |= np.isin(bytes_of, spaces)
+        blank[doubtful] = np.logical_and.reduceat(is_space, offsets)
+    return blank

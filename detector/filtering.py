@@ -64,6 +64,29 @@ class CutLine(NamedTuple):
     removed: list[bool]
 
 
+class _Scores(NamedTuple):
+    """What is known of the documents of a batch.
+
+    Attributes
+    ----------
+    blank : ndarray of bool, shape (n_lines,)
+    lines, bounds : ndarray of intp, shape (n_documents + 1,)
+        Document i has the lines ``lines[i]:lines[i + 1]``, and of the paragraphs with text ``bounds[i]:bounds[i + 1]``.
+    own, n_tokens : ndarray, shape (n_paragraphs,)
+        Log-odds of each paragraph on its own, and its number of words.
+    log_odds, removed : ndarray, shape (n_paragraphs,)
+        Its log-odds in the document, and whether it is removed.
+    """
+
+    blank: NDArray[np.bool_]
+    lines: NDArray[np.intp]
+    bounds: NDArray[np.intp]
+    own: NDArray[np.float64]
+    n_tokens: NDArray[np.intp]
+    log_odds: NDArray[np.float64]
+    removed: NDArray[np.bool_]
+
+
 class FilteredDocument:
     """A document, what is left of it, and what was taken out; it keeps arrays, and makes `Paragraph` objects when they are asked for.
 
@@ -86,27 +109,17 @@ class FilteredDocument:
         Lines that joined article and consent text, and were cut.
     """
 
-    __slots__ = ("_blank", "_log_odds", "_n_removed", "_removed", "_scores", "cuts", "original", "text")
+    __slots__ = ("_n_removed", "_number", "_scores", "cuts", "original", "text")
 
     def __init__(
-        self,
-        original: str,
-        blank: NDArray[np.bool_],
-        log_odds: NDArray[np.float64],
-        removed: NDArray[np.bool_],
-        n_removed: int,
-        lines_to_cut: Sequence[tuple[int, int]] | None,
-        cut: Sequence[CutLine],
-        scores: tuple[NDArray[np.float64], NDArray[np.intp]],
+        self, original: str, scores: _Scores, number: int, n_removed: int, lines_to_cut: Sequence[tuple[int, int]] | None, cuts: Sequence[CutLine]
     ) -> None:
         self.original = original
-        self._blank = blank  # [n_lines]
-        self._log_odds = log_odds  # [n_paragraphs with text]
-        self._removed = removed  # [n_paragraphs with text]
+        self._scores = scores  # of the batch, for slices of it take time, and are seldom asked for
+        self._number = number  # in the batch
         self._n_removed = n_removed  # lines, and pieces of lines
-        self._scores = scores  # log-odds of each paragraph with text on its own, and its number of words
-        self.cuts = cut
-        if n_removed and (cut or lines_to_cut is None):
+        self.cuts = cuts
+        if n_removed and (cuts or lines_to_cut is None):
             self.text = "".join(p.text for p in self.paragraphs if p.label == LABELS[0])
         else:
             self.text = cut_lines(original, lines_to_cut or ()) if n_removed else original
@@ -117,12 +130,23 @@ class FilteredDocument:
         return f"FilteredDocument({self.verdict}, {self._n_removed} of {n} paragraphs removed)"
 
     @property
+    def _blank(self) -> NDArray[np.bool_]:
+        """Which lines are blank, shape (n_lines,)."""
+        return self._scores.blank[self._scores.lines[self._number] : self._scores.lines[self._number + 1]]
+
+    @property
+    def _paragraphs(self) -> slice:
+        """The document's paragraphs with text among those of the batch."""
+        return slice(self._scores.bounds[self._number], self._scores.bounds[self._number + 1])
+
+    @property
     def verdict(self) -> Verdict:  # noqa: D102 - with the class
-        if is_policy(self.original, *self._scores):
+        here, scores = self._paragraphs, self._scores
+        if is_policy(self.original, scores.own[here], scores.n_tokens[here]):
             return "consent_only"
         if not self._n_removed:
             return "clean"
-        if not self.cuts and self._n_removed == len(self._removed):
+        if not self.cuts and self._n_removed == here.stop - here.start:
             return "consent_only"
         return "consent_only" if self.share_removed >= NEARLY_ALL and self._rest_is_furniture() else "filtered"
 
@@ -133,17 +157,20 @@ class FilteredDocument:
     def _again(self, second: FilteredDocument) -> FilteredDocument:
         """Remove what was removed of `second` too: what is left of this document, filtered once more."""
         cuts = {line.paragraph: line for line in self.cuts}
-        kept = [i for i, gone in enumerate(self._removed.tolist()) if not gone or i in cuts]
+        here, there = self._paragraphs, second._paragraphs
+        log_odds, removed = self._scores.log_odds[here].copy(), self._scores.removed[here].copy()
+        kept = [i for i, gone in enumerate(removed.tolist()) if not gone or i in cuts]
         more = {line.paragraph: line for line in second.cuts}
-        log_odds, removed = self._log_odds.copy(), self._removed.copy()
         for j, i in enumerate(kept):
             if j in more:
                 cuts[i] = _compose(cuts[i], more[j]) if i in cuts else more[j]._replace(paragraph=i)
-            elif second._removed[j]:
+            elif second._scores.removed[there][j]:
                 cuts.pop(i, None)
-                log_odds[i], removed[i] = second._log_odds[j], True
+                log_odds[i], removed[i] = second._scores.log_odds[there][j], True
         n = sum(sum(line.removed) for line in cuts.values()) + sum(gone for i, gone in enumerate(removed.tolist()) if i not in cuts)
-        return FilteredDocument(self.original, self._blank, log_odds, removed, n, None, [cuts[i] for i in sorted(cuts)], self._scores)
+        blank, own, n_tokens = self._blank, self._scores.own[here], self._scores.n_tokens[here]
+        scores = _Scores(blank, np.array([0, len(blank)]), np.array([0, len(own)]), own, n_tokens, log_odds, removed)
+        return FilteredDocument(self.original, scores, 0, n, None, [cuts[i] for i in sorted(cuts)])
 
     def _rest_is_furniture(self) -> bool:
         """Whether no line that is left has as much text as a sentence."""
@@ -152,10 +179,11 @@ class FilteredDocument:
     @property
     def paragraphs(self) -> list[Paragraph]:  # noqa: D102 - with the class
         start, end = paragraph_offsets(self.original, self._blank)
-        leading = len(start) - len(self._log_odds)  # blank lines before the first text
+        log_odds, removed = self._scores.log_odds[self._paragraphs], self._scores.removed[self._paragraphs]
+        leading = len(start) - len(log_odds)  # blank lines before the first text
         rows = [(a, b, 0.0, False) for a, b in zip(start[:leading].tolist(), end[:leading].tolist(), strict=True)]
         cut = {line.paragraph: line for line in self.cuts}
-        columns = (start[leading:].tolist(), end[leading:].tolist(), probability_of(self._log_odds).tolist(), self._removed.tolist())
+        columns = (start[leading:].tolist(), end[leading:].tolist(), probability_of(log_odds).tolist(), removed.tolist())
         for i, row in enumerate(zip(*columns, strict=True)):
             rows += _piece_rows(row[0], row[1], cut[i]) if i in cut else [row]
         return [Paragraph(self.original[a:b], a, b, p, LABELS[r]) for a, b, p, r in rows]
@@ -325,18 +353,16 @@ class Detector:
         in_document = self.model.log_odds_in_context(log_odds, n_tokens, bounds)
         in_document, joined = self._cut_joined_lines(texts, scored, with_text, bounds, in_document)
         removed = probability_of(in_document) >= self.threshold
-        n_removed = np.diff(np.concatenate((np.zeros(1, np.intp), np.cumsum(removed, dtype=np.intp)))[bounds]).tolist()
+        n_before = np.concatenate((np.zeros(1, np.intp), np.cumsum(removed, dtype=np.intp)))[bounds]
+        n_removed = (n_before[1:] - n_before[:-1]).tolist()
         runs = _lines_to_cut(removed, with_text, bounds, scored.lines)
-        line, bound = scored.lines.tolist(), bounds.tolist()
-        documents = []
-        for i, text in enumerate(texts):
-            here = slice(bound[i], bound[i + 1])
-            cut = joined.get(i, ())
-            n = n_removed[i] + sum(sum(c.removed) - bool(removed[bound[i] + c.paragraph]) for c in cut)
-            blank = scored.blank[line[i] : line[i + 1]]
-            own = log_odds[here], n_tokens[here]
-            documents.append(FilteredDocument(text, blank, in_document[here], removed[here], n, runs[i] if n else (), cut, own))
-        return documents
+        scores = _Scores(scored.blank, scored.lines, bounds, log_odds, n_tokens, in_document, removed)
+        for i, cut in joined.items():
+            n_removed[i] += sum(sum(c.removed) - bool(removed[bounds[i] + c.paragraph]) for c in cut)
+        return [
+            FilteredDocument(text, scores, i, n, runs[i] if n else (), joined.get(i, ()))
+            for i, (text, n) in enumerate(zip(texts, n_removed, strict=True))
+        ]
 
     def _cut_joined_lines(
         self, texts: Sequence[str], scored: _Scored, with_text: NDArray[np.bool_], bounds: NDArray[np.intp], in_document: NDArray[np.float64]
@@ -355,13 +381,15 @@ class Detector:
         """
         log_odds, n_tokens = scored.log_odds[with_text], scored.n_tokens[with_text]
         suspect = np.flatnonzero(scored.suspect[with_text])
+        cut: dict[int, list[CutLine]] = {}
+        if not len(suspect):
+            return in_document, cut
         document = np.searchsorted(bounds, suspect, side="right") - 1
         number = (np.flatnonzero(with_text)[suspect] - scored.lines[document]).tolist()
         lines_of = {i: texts[i].split("\n") for i in np.unique(document).tolist()}
         lines = [lines_of[i][n] for i, n in zip(document.tolist(), number, strict=True)]
         pieces = cut_into_pieces(self.model, lines)
         differ = differing(pieces)
-        cut: dict[int, list[CutLine]] = {}
         if not len(differ):
             return in_document, cut
         suspect, document, pieces, lengths = suspect[differ], document[differ], some_of(pieces, differ), [len(lines[i]) for i in differ.tolist()]
@@ -429,7 +457,7 @@ class Detector:
         lines = [text.split("\n")[n] for n in np.flatnonzero(~scored.blank).tolist()]
         cut = {line.paragraph: line for line in document.cuts}
         parts: list[tuple[str, float]] = []  # each paragraph and its log-odds
-        for i, (line, log_odds) in enumerate(zip(lines, document._log_odds.tolist(), strict=True)):  # noqa: SLF001 - its own
+        for i, (line, log_odds) in enumerate(zip(lines, document._scores.log_odds.tolist(), strict=True)):  # noqa: SLF001 - its own
             if i in cut:
                 ends = [*cut[i].starts[1:], len(line)]
                 parts += [(line[a:b], value) for a, b, value in zip(cut[i].starts, ends, cut[i].log_odds, strict=True)]

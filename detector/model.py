@@ -10,9 +10,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.context import context_features
+from detector.context import context_features, layout_of
 from detector.features import KINDS, HashedLines
-from detector.pieces import GATE, LEAST_WORDS, MOST_WORDS, Expanded, piece_features
+from detector.pieces import GATE, LEAST_WORDS, MOST_WORDS, Expanded, layout_of_pieces, piece_features
 
 LABELS: Final = ("article", "boilerplate")
 """The two classes, in the order of scikit-learn's ``classes_``."""
@@ -30,6 +30,8 @@ TROUGH: Final = -6.0
 lines of six words and more. Of joined lines no more are missed than without it."""
 FRACTION: Final = 16.0
 """Evidence is summed over runs of words as integers, this many to one, so that a sum doesn't depend on what stands before it in the batch."""
+FEW_ROWS: Final = 256
+"""So few paragraphs or pieces are scored as one matrix, which saves a hundred calls of numpy."""
 NOTHING: Final = np.float32(1e-20)
 """A weight that adds nothing to any sum in single precision, but is not 0."""
 
@@ -132,28 +134,30 @@ class Model:
         table = self._table
         first = hashed.tokens[lines]
         per_token: NDArray[np.complex64] = np.zeros(hashed.token_buckets.shape[1], np.complex64)
-        hot, hot_tokens, hot_values = [], [], []
+        tokens, hot = [], []
         for buckets in hashed.token_buckets:
             found = table.take(buckets)
-            at = np.flatnonzero(found.real == 0)
-            hot.append((np.searchsorted(first, at, side="right") - 1 << 32) | buckets[at])
-            hot_tokens.append(at)
-            hot_values.append(self._product.take(buckets[at]))
+            at = (found.real == 0).nonzero()[0]
+            tokens.append(at)
+            hot.append(buckets[at])
             per_token += found
+        hot_tokens, hot_buckets = np.concatenate(tokens), np.concatenate(hot)
+        keys = [(np.searchsorted(first, hot_tokens, side="right") - 1 << 32) | hot_buckets]
         sums = np.add.reduceat(per_token, first)
         words = hashed.tokens[lines + 1] - first
         norm = np.sqrt(sums.imag.astype(np.float64) / words)  # of one word, in the mean
         for buckets in hashed.line_buckets:
             found = table.take(buckets)
-            line = np.flatnonzero(found.real == 0)
-            hot.append((line << 32) | buckets[line])
+            line = (found.real == 0).nonzero()[0]
+            keys.append((line << 32) | buckets[line])
             sums += found
-        dot = sums.real + self._hot_sums(np.concatenate(hot), len(lines))
+        dot = sums.real + self._hot_sums(np.concatenate(keys), len(lines))
         result[lines] += dot / np.sqrt(sums.imag.astype(np.float64))
-        running = _running_evidence(per_token.real, np.concatenate(hot_tokens), np.concatenate(hot_values))
+        running = _running_evidence(per_token.real, hot_tokens, self._product.take(hot_buckets))
         peak = self.bias + _windows(np.maximum, running, first, words, PEAK_WORDS) / (norm * np.sqrt(np.minimum(words, PEAK_WORDS)))
         may = np.flatnonzero((np.maximum(result[lines], peak) >= gate) & (words >= LEAST_WORDS) & (words <= MOST_WORDS))
-        suspect[lines[may]] = _windows(np.minimum, running, first[may], words[may], TROUGH_WORDS) <= trough
+        if len(may):
+            suspect[lines[may]] = _windows(np.minimum, running, first[may], words[may], TROUGH_WORDS) <= trough
         return result, suspect
 
     def _hot_sums(self, keys: NDArray[np.int64], n_lines: int) -> NDArray[np.float64]:
@@ -231,9 +235,11 @@ class Model:
         -------
         ndarray of float64, shape (n_paragraphs,)
         """
+        if len(log_odds) <= BLOCK:
+            return self._refine(log_odds, n_tokens, bounds)
         # a few thousand paragraphs at a time, whole documents each, so that the columns stay in the cache
         ends = np.searchsorted(bounds, np.arange(bounds[0] + BLOCK, bounds[-1] + BLOCK, BLOCK), side="right") - 1
-        parts = [np.empty(0)]
+        parts = []
         start = 0
         for end in [*np.unique(ends).tolist(), len(bounds) - 1]:
             if end > start:
@@ -243,7 +249,8 @@ class Model:
         return np.concatenate(parts)
 
     def _refine(self, log_odds: NDArray[np.float64], n_tokens: NDArray[np.intp], bounds: NDArray[np.intp]) -> NDArray[np.float64]:
-        return _passes(self.context, self.context_bias, log_odds, lambda refined: context_features(log_odds, refined, n_tokens, bounds))
+        layout = layout_of(n_tokens, bounds)
+        return _passes(self.context, self.context_bias, log_odds, lambda refined: context_features(log_odds, refined, layout))
 
     def log_odds_of_pieces(
         self, rows: Expanded, line_log_odds: NDArray[np.float64], line_in_document: NDArray[np.float64], line_n_tokens: NDArray[np.intp]
@@ -261,11 +268,12 @@ class Model:
         -------
         ndarray of float64, shape (n_pieces,)
         """
+        layout = layout_of_pieces(rows)
         return _passes(
             self.pieces,
             self.pieces_bias,
             rows.log_odds[rows.is_piece],
-            lambda refined: piece_features(rows, refined, line_log_odds, line_in_document, line_n_tokens),
+            lambda refined: piece_features(rows, layout, refined, line_log_odds, line_in_document, line_n_tokens),
         )
 
 
@@ -278,8 +286,15 @@ def _passes(
     """Linear passes, each of which sees the result of the one before."""
     refined = log_odds
     for coefficients, bias in zip(weights, biases.tolist(), strict=True):
+        # one column at a time, in their order: a matrix product may round differently with another number of rows
+        if len(log_odds) <= FEW_ROWS:
+            products = np.zeros((len(coefficients) + 1, len(log_odds) + 1))  # a single row would be summed in another order
+            products[0, :-1] = bias
+            np.stack(list(features(refined)), out=products[1:, :-1])
+            products[1:] *= coefficients[:, None]
+            refined = np.add.reduce(products, axis=0)[:-1]
+            continue
         result = np.full(len(log_odds), bias)
-        # one column at a time: a matrix product may round differently with another number of rows
         product = np.empty_like(result)
         for weight, column in zip(coefficients.tolist(), features(refined), strict=True):
             result += np.multiply(column, weight, out=product)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.characters import CLASS_OF_CODE, SPACE
-from detector.context import FEATURES, LIMIT, context_features
+from detector.context import FEATURES, LIMIT, Layout, context_features, layout_of
 from detector.features import hash_lines, utf8
 from detector.sentences import find_units
 
@@ -219,8 +219,14 @@ def expand(log_odds: NDArray[np.float64], n_tokens: NDArray[np.intp], bounds: ND
     return Expanded(own, length, row[bounds], line, start, is_piece, details)
 
 
+def layout_of_pieces(rows: Expanded) -> Layout:
+    """Where the pieces stand among the lines and pieces of their documents."""
+    return layout_of(rows.n_tokens, rows.bounds, np.flatnonzero(rows.is_piece))
+
+
 def piece_features(
     rows: Expanded,
+    layout: Layout,
     refined: NDArray[np.float64],
     line_log_odds: NDArray[np.float64],
     line_in_document: NDArray[np.float64],
@@ -231,6 +237,8 @@ def piece_features(
     Parameters
     ----------
     rows : Expanded
+    layout : Layout
+        From `layout_of_pieces`.
     refined : ndarray of float64, shape (n_pieces,)
         Best log-odds of the pieces known so far, as in `detector.context.context_features`. For whole lines these are their own.
     line_log_odds, line_in_document, line_n_tokens : ndarray, shape (n_lines,)
@@ -240,10 +248,10 @@ def piece_features(
     ------
     ndarray of float64, shape (n_pieces,)
     """
-    piece = np.flatnonzero(rows.is_piece)
+    piece = layout.here
     best_known = line_log_odds[rows.line]
     best_known[piece] = refined
-    yield from context_features(rows.log_odds, best_known, rows.n_tokens, rows.bounds, piece)
+    yield from context_features(rows.log_odds, best_known, layout)
     of_line = rows.line[piece]
     line = np.clip(line_log_odds, -LIMIT, LIMIT)[of_line]
     words = line_n_tokens[of_line]

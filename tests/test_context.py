@@ -8,13 +8,13 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detector.context import FEATURES, ONE, OUTSIDE, WINDOWS, context_features
+from detector.context import FEATURES, ONE, OUTSIDE, WINDOWS, context_features, layout_of
 
 SIZES = st.lists(st.integers(0, 12), min_size=1, max_size=5)
 
 
 def columns(own: np.ndarray, refined: np.ndarray, n_tokens: np.ndarray, bounds: np.ndarray) -> dict[str, np.ndarray]:
-    return dict(zip(FEATURES, context_features(own, refined, n_tokens, bounds), strict=True))
+    return dict(zip(FEATURES, context_features(own, refined, layout_of(n_tokens, bounds)), strict=True))
 
 
 @given(SIZES, st.integers(0, 1000))
@@ -50,7 +50,7 @@ def test_neighbours_end_with_the_document() -> None:
 
 def test_no_paragraphs_have_no_features() -> None:
     empty = np.empty(0)
-    assert all(len(column) == 0 for column in context_features(empty, empty, np.empty(0, int), np.array([0, 0])))
+    assert all(len(column) == 0 for column in context_features(empty, empty, layout_of(np.empty(0, int), np.array([0, 0]))))
 
 
 @given(SIZES, st.integers(0, 1000))
@@ -59,5 +59,6 @@ def test_some_paragraphs_have_the_features_that_they_have_among_all(sizes: list[
     bounds = np.cumsum([0, *sizes])
     own, refined, n_tokens = rng.normal(0, 6, bounds[-1]), rng.normal(0, 6, bounds[-1]), rng.integers(0, 99, bounds[-1])
     at = np.flatnonzero(rng.random(bounds[-1]) < 0.4)
-    for all_of, some in zip(context_features(own, refined, n_tokens, bounds), context_features(own, refined, n_tokens, bounds, at), strict=True):
+    every, chosen = (context_features(own, refined, layout_of(n_tokens, bounds, rows)) for rows in (None, at))
+    for all_of, some in zip(every, chosen, strict=True):
         assert all_of[at].tobytes() == some.tobytes()

@@ -22,7 +22,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from detector.context import context_features
+from detector.context import context_features, layout_of
 from detector.model import THRESHOLDS, Model, probability_of
 from detector.pieces import PIECE_FEATURES
 from detector.sentences import find_edges
@@ -312,9 +312,9 @@ def fit_context_stage(
     biases : ndarray of float64, shape (n_passes,)
     """
     coefficients, biases = [], []
-    refined = own
+    refined, layout = own, layout_of(n_tokens, bounds)
     for _ in range(settings.passes):
-        columns = np.column_stack(list(context_features(own, refined, n_tokens, bounds)))
+        columns = np.column_stack(list(context_features(own, refined, layout)))
         scaler = StandardScaler().fit(columns[use])
         classifier = new_classifier(settings.context_c).fit(scaler.transform(columns[use]), boilerplate[use], weight[use])
         coefficient = classifier.coef_[0] / scaler.scale_
@@ -519,9 +519,9 @@ def documents_by_fold(sources: Sequence[Source], fold: Integers, folds: int) -> 
 
 
 def _apply_context(coefficients: Floats, biases: Floats, own: Floats, n_tokens: Integers, bounds: Integers) -> Floats:
-    refined = own
+    refined, layout = own, layout_of(n_tokens, bounds)
     for coefficient, bias in zip(coefficients, biases, strict=True):
-        refined = np.column_stack(list(context_features(own, refined, n_tokens, bounds))) @ coefficient + bias
+        refined = np.column_stack(list(context_features(own, refined, layout))) @ coefficient + bias
     return refined
 
 

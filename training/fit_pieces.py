@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from detector.features import hash_lines
 from detector.model import Model
-from detector.pieces import PIECE_FEATURES, Expanded, cut_into_pieces, expand, piece_features
+from detector.pieces import PIECE_FEATURES, Expanded, cut_into_pieces, expand, layout_of_pieces, piece_features
 from training.dataset import LabelledDocument
 from training.joining import JoinedDocument, hosts_by_language, join_all, join_some, unjoined
 from training.pipeline import LINES_AT_ONCE, new_classifier
@@ -151,7 +151,8 @@ def apply_piece_stage(coefficients: Floats, biases: Floats, part: PieceRows) -> 
 
 
 def _columns(part: PieceRows, refined: Floats) -> Floats:
-    return np.column_stack(list(piece_features(part.rows, refined, part.line_log_odds, part.line_in_document, part.line_n_tokens)))
+    layout = layout_of_pieces(part.rows)
+    return np.column_stack(list(piece_features(part.rows, layout, refined, part.line_log_odds, part.line_in_document, part.line_n_tokens)))
 
 
 def match_shares(log_odds: Floats, article: Floats, total: float, shares: Sequence[float], wanted: Sequence[float]) -> tuple[float, float]:
