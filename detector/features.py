@@ -72,6 +72,8 @@ class HashedLines(NamedTuple):
         The lines that have a token.
     blank : ndarray of bool, shape (n_lines,)
         The lines of nothing but white space.
+    newlines : ndarray of intp, shape (n_lines - 1,)
+        Places of the line ends in the text as it came, in UTF-8.
     folded : ndarray of uint8
         The text as it was hashed, in UTF-8, with zeros behind it.
     starts, ends : ndarray of intp, shape (n_tokens,)
@@ -83,6 +85,7 @@ class HashedLines(NamedTuple):
     line_buckets: NDArray[np.int64]
     lines: NDArray[np.intp]
     blank: NDArray[np.bool_]
+    newlines: NDArray[np.intp]
     folded: NDArray[np.uint8]
     starts: NDArray[np.intp]
     ends: NDArray[np.intp]
@@ -113,14 +116,12 @@ def hash_lines(text: str | bytes, bits: int) -> HashedLines:
     >>> hashed.tokens.tolist(), hashed.blank.tolist()
     ([0, 3, 3, 4], [False, True, False])
     """
-    folded, words, unspaced, spaces = _fold(text if isinstance(text, bytes) else utf8(text))
+    raw = text if isinstance(text, bytes) else utf8(text)
+    folded, words, unspaced, spaces = _fold(raw)
     n = len(words) - 2
-    edges = np.flatnonzero(words[1:] != words[:-1])
-    if len(unspaced):
-        edges = _split_unspaced(edges, words[1:-1], unspaced, folded)
-    starts, ends = edges[0::2].copy(), edges[1::2].copy()  # side by side, or take() and searchsorted() would copy them again and again
+    starts, ends = _words(words, unspaced, folded)
 
-    newlines = np.flatnonzero(folded[:n] == ord("\n"))
+    newlines = _newlines(folded[:n])
     tokens = np.empty(len(newlines) + 2, np.intp)
     tokens[0] = 0
     tokens[1:-1] = np.searchsorted(starts, newlines)
@@ -133,7 +134,7 @@ def hash_lines(text: str | bytes, bits: int) -> HashedLines:
     loads = _Loads(folded)
     lengths = ends - starts
     first_eight = loads.at(starts)
-    hashes = _hash_spans(loads, starts, lengths, first_eight, np.array(MULTIPLIERS[0], np.uint64))
+    hashes = _hash_spans(loads, starts, lengths, first_eight, np.uint64(MULTIPLIERS[0]))
     np.right_shift(hashes, np.uint64(64 - bits), out=token_buckets[0].view(np.uint64))
     for row, size in ((1, 4), (2, 6)):
         prefixes = first_eight & WORD_MASKS[size]
@@ -141,7 +142,9 @@ def hash_lines(text: str | bytes, bits: int) -> HashedLines:
         np.right_shift(prefixes, np.uint64(64 - bits), out=token_buckets[row].view(np.uint64))
         # "has none" is larger than any bucket; a masked copy takes four times as long
         np.maximum(token_buckets[row], np.multiply(lengths <= size, none, dtype=np.int64), out=token_buckets[row])
-    _hash_wide_prefixes(loads, folded, starts, ends, lengths, first_eight, none, token_buckets, unspaced)
+    _hash_wide_prefixes(loads, folded, starts, ends, lengths, first_eight, none, token_buckets)
+    if len(unspaced):
+        _hash_runs(loads, starts, ends, first_eight, none, token_buckets, unspaced)
     if len(starts):
         words = (hashes >> np.uint64(32)).astype(np.uint32)
         pairs = words * np.uint32(PAIR)
@@ -152,7 +155,14 @@ def hash_lines(text: str | bytes, bits: int) -> HashedLines:
         for row, (source, at) in enumerate(((words, first), (words, last), (pairs, first), (pairs, last - 1))):
             line_buckets[row] = _bucket(source[at], 4 + row, bits)
         line_buckets[2:, first == last] = none
-    return HashedLines(tokens, token_buckets, line_buckets, lines, _blank_lines(folded[:n], spaces, newlines, tokens), folded, starts, ends)
+    blank = _blank_lines(folded[:n], spaces, newlines, tokens)
+    if n != len(raw):
+        newlines = _newlines(np.frombuffer(raw, np.uint8))
+    return HashedLines(tokens, token_buckets, line_buckets, lines, blank, newlines, folded, starts, ends)
+
+
+def _newlines(text: NDArray[np.uint8]) -> NDArray[np.intp]:
+    return np.flatnonzero(text == ord("\n"))
 
 
 class _Loads:
@@ -174,7 +184,7 @@ class _Loads:
 
 
 def _hash_spans(
-    loads: _Loads, starts: NDArray[np.intp], lengths: NDArray[np.intp], first_eight: NDArray[np.uint64], multiplier: NDArray[np.uint64]
+    loads: _Loads, starts: NDArray[np.intp], lengths: NDArray[np.intp], first_eight: NDArray[np.uint64], multiplier: np.uint64
 ) -> NDArray[np.uint64]:
     """64-bit hashes of runs of bytes, of which the top bits are good; `first_eight` are the 8 bytes from each start, times `multiplier`."""
     hashes: NDArray[np.uint64] = first_eight & WORD_MASKS.take(lengths, mode="clip")
@@ -235,8 +245,9 @@ def _fold(raw: bytes) -> tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.
         other = np.flatnonzero(found != WORD)
         position, found = at[other], found[other]
         unspaced.append(position[found == UNSPACED])
-        position = (position[found < WORD] + np.arange(1, length + 1)[:, None]).ravel()
-        words[position] = False
+        position = position[found < WORD]
+        for i in range(1, length + 1):
+            words[position + i] = False
         spaces.append((at[other[found == SPACE]] + np.arange(length)[:, None]).ravel())
     return folded, words, np.sort(np.concatenate(unspaced), kind="stable"), np.concatenate(spaces)
 
@@ -297,12 +308,18 @@ def _replace_rare(raw: bytes, places: NDArray[np.intp], rare: NDArray[np.uint8])
     return b"".join([*parts, raw[start:]])
 
 
-def _split_unspaced(edges: NDArray[np.intp], words: NDArray[np.bool_], unspaced: NDArray[np.intp], folded: NDArray[np.uint8]) -> NDArray[np.intp]:
-    """Cut runs of word bytes around each character of an unspaced script: an edge inside a run is an end and a start."""
-    cuts = _distinct(np.column_stack((unspaced, unspaced + LENGTH_OF_LEAD[folded[unspaced]])).ravel())
-    cuts = cuts[(cuts > 0) & (cuts < len(words))]
-    inside = cuts[words[cuts] & words[cuts - 1]]
-    return np.sort(np.concatenate((edges, inside, inside)), kind="stable")  # merges sorted runs
+def _words(words: NDArray[np.bool_], unspaced: NDArray[np.intp], folded: NDArray[np.uint8]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Start and end of each word: of runs of word bytes, cut around each character of an unspaced script."""
+    change = words[1:] != words[:-1]
+    if not len(unspaced):
+        edges = change.nonzero()[0]
+        return edges[0::2].copy(), edges[1::2].copy()  # side by side, or take() and searchsorted() would copy them again and again
+    starts, ends = change & words[1:], change & words[:-1]
+    after = unspaced + LENGTH_OF_LEAD.take(folded.take(unspaced))
+    starts[unspaced] = ends[after] = True
+    ends[unspaced] = words[unspaced]  # where a word stands directly before
+    starts[after] = words[after + 1]
+    return starts.nonzero()[0], ends.nonzero()[0]
 
 
 def _hash_wide_prefixes(
@@ -314,14 +331,14 @@ def _hash_wide_prefixes(
     first_eight: NDArray[np.uint64],
     none: int,
     token_buckets: NDArray[np.int64],
-    unspaced: NDArray[np.intp],
 ) -> None:
     """Set the buckets of the prefixes of tokens whose first characters are not all ASCII: there a character is not a byte."""
     # only the first 6 bytes matter, and a token of 4 has no prefix; a byte that follows the token may count, which costs a look and nothing else
     at = np.flatnonzero(((first_eight & NOT_ASCII) != 0) & (lengths > 4))
-    position = starts.take(at)
-    if not len(at) and not len(unspaced):
+    if not len(at):
         return
+    shift = np.uint64(65 - none.bit_length())
+    position = starts.take(at)
     first_byte = folded.take(position)
     hangul = np.flatnonzero((first_byte >= 0xEA) & (first_byte <= 0xED))
     reached: list[NDArray[np.intp]] = []
@@ -330,38 +347,42 @@ def _hash_wide_prefixes(
         reached.append(position)
     for usual, fewer in ((3, 1), (5, 2)):
         reached[usual][hangul] = reached[fewer][hangul]
-    reached = [reached[3], reached[5]]
-    alone = np.searchsorted(starts, unspaced)  # each of these characters is a token
-    touches = np.zeros((3, len(alone)), np.bool_)  # whether one, two, three more of them follow each without a gap
-    if len(alone):
-        touches[0, :-1] = unspaced[1:] == ends[alone[:-1]]
-        for k in (1, 2):
-            touches[k, :-1] = touches[0, :-1] & touches[k - 1, 1:]
-    tokens, prefix_ends, exists = [], [], []
-    end_of_token = ends.take(at)
-    for row, run in ((1, 3), (2, 4)):
-        if len(at):
-            tokens.append(at + row * len(starts))
-            prefix_ends.append(reached[row - 1])
-            exists.append(reached[row - 1] < end_of_token)
-        if len(alone):
-            tokens.append(alone + row * len(starts))
-            prefix_ends.append(ends[np.minimum(alone + run - 1, len(ends) - 1)])
-            exists.append(touches[run - 2])
-    flat = token_buckets.ravel()  # a view: one index for token and kind takes half the time of two
-    place, exist = np.concatenate(tokens), np.flatnonzero(np.concatenate(exists))
-    flat[place] = none
-    place, end = place.take(exist), np.concatenate(prefix_ends).take(exist)
-    row_of = 1 + (place >= 2 * len(starts))
-    token = place - row_of * len(starts)
-    hashes = _hash_spans(loads, starts.take(token), end - starts.take(token), first_eight.take(token), PREFIX_MULTIPLIERS.take(row_of))
-    flat[place] = (hashes >> np.uint64(65 - none.bit_length())).view(np.int64)
+    for row, reached_end in ((1, reached[3]), (2, reached[5])):
+        token_buckets[row, at] = none
+        here = np.flatnonzero(reached_end < ends.take(at))
+        token = at.take(here)
+        start = starts.take(token)
+        hashes = _hash_spans(loads, start, reached_end.take(here) - start, first_eight.take(token), PREFIX_MULTIPLIERS[row])
+        token_buckets[row, token] = (hashes >> shift).view(np.int64)
 
 
-def _distinct(ordered: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Distinct values of an array that is sorted already."""
-    distinct: NDArray[np.intp] = ordered[np.append(True, ordered[1:] != ordered[:-1])]
-    return distinct
+def _hash_runs(
+    loads: _Loads,
+    starts: NDArray[np.intp],
+    ends: NDArray[np.intp],
+    first_eight: NDArray[np.uint64],
+    none: int,
+    token_buckets: NDArray[np.int64],
+    unspaced: NDArray[np.intp],
+) -> None:
+    """Set the buckets of the runs of 3 and of 4 characters of unspaced scripts, in place of prefixes; each of these characters is a token."""
+    shift = np.uint64(65 - none.bit_length())
+    alone = np.searchsorted(starts, unspaced)
+    second_eight = loads.at(starts.take(alone) + 8)
+    touches = np.append(unspaced[1:] == ends.take(alone[:-1]), False)  # whether another follows each without a gap
+    run = touches
+    for row, more in ((1, 2), (2, 3)):
+        token_buckets[row, alone] = none
+        run = run[:-1] & touches[more - 1 :]
+        here = run.nonzero()[0]
+        token = alone.take(here)
+        length = ends.take(token + more) - starts.take(token)  # 16 at most
+        hashes = first_eight.take(token) & WORD_MASKS.take(length, mode="clip")
+        hashes *= PREFIX_MULTIPLIERS[row]
+        rest = second_eight.take(here) & WORD_MASKS.take(length - 8, mode="clip")
+        rest *= np.uint64(MULTIPLIERS[1])
+        hashes += rest
+        token_buckets[row, token] = (hashes >> shift).view(np.int64)
 
 
 def _blank_lines(folded: NDArray[np.uint8], spaces: NDArray[np.intp], newlines: NDArray[np.intp], tokens: NDArray[np.intp]) -> NDArray[np.bool_]:

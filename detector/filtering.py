@@ -122,7 +122,7 @@ class FilteredDocument:
         if n_removed and (cuts or lines_to_cut is None):
             self.text = "".join(p.text for p in self.paragraphs if p.label == LABELS[0])
         else:
-            self.text = cut_lines(original, lines_to_cut or ()) if n_removed else original
+            self.text = cut_lines(original, lines_to_cut or (), len(self._blank)) if n_removed else original
 
     def __repr__(self) -> str:
         n = len(paragraph_lines(self._blank)) if self.original else 0
@@ -518,12 +518,14 @@ class Detector:
     def _score_lines(self, texts: list[str]) -> _Scored:
         """Score every line of all texts, one after another, each on its own."""
         parts = []
-        n_lines = [0]
-        for chunk in _chunks(texts, n_lines):
+        lines, n_lines = [np.zeros(1, np.intp)], 0
+        for chunk, ends in _chunks(texts):
             hashed = hash_lines(chunk, self.model.bits)
-            parts.append((*self.model.log_odds_and_suspects(hashed), np.diff(hashed.tokens), hashed.blank))
+            parts.append((*self.model.log_odds_and_suspects(hashed), hashed.tokens[1:] - hashed.tokens[:-1], hashed.blank))
+            lines.append(np.searchsorted(hashed.newlines, ends) + (n_lines + 1))
+            n_lines += len(hashed.blank)
         log_odds, suspect, n_tokens, blank = parts[0] if len(parts) == 1 else (np.concatenate(part) for part in zip(*parts, strict=True))
-        return _Scored(log_odds, suspect, n_tokens, blank, np.array(n_lines, np.intp).cumsum())
+        return _Scored(log_odds, suspect, n_tokens, blank, np.concatenate(lines))
 
 
 class _Scored(NamedTuple):
@@ -599,27 +601,28 @@ def _take(source: Iterator[str]) -> Iterator[str]:
             return
 
 
-def _chunks(texts: list[str], n_lines: list[int]) -> Iterator[bytes]:
+def _chunks(texts: list[str]) -> Iterator[tuple[bytes, list[int]]]:
     r"""Cut the texts, joined by "\n", at line ends into pieces of about `CHUNK` bytes of UTF-8; a longer line stays whole.
 
-    The number of lines of each text is appended to `n_lines`.
+    With each come the places in it at which texts end.
     """
     waiting: list[bytes] = []
+    ends: list[int] = []
     size = 0
     for text in texts:
         raw = utf8(text)
-        n_lines.append(raw.count(b"\n") + 1)
         start = 0
         while size + len(raw) - start >= CHUNK:
             cut = raw.find(b"\n", start + CHUNK - size)
             if cut < 0:
                 break
-            yield b"\n".join([*waiting, raw[start:cut]])
-            waiting, size, start = [], 0, cut + 1
+            yield b"\n".join([*waiting, raw[start:cut]]), ends
+            waiting, ends, size, start = [], [], 0, cut + 1
         waiting.append(raw[start:] if start else raw)
         size += len(raw) - start + 1
+        ends.append(size - 1)
         if size >= CHUNK:
-            yield b"\n".join(waiting)
-            waiting, size = [], 0
+            yield b"\n".join(waiting), ends
+            waiting, ends, size = [], [], 0
     if waiting:
-        yield b"\n".join(waiting)
+        yield b"\n".join(waiting), ends

@@ -28,17 +28,50 @@ TROUGH_WORDS: Final = 8
 TROUGH: Final = -6.0
 """A line that nowhere has so many words whose evidence, not yet divided by the norm, is as low as this joins nothing: five in six pure consent
 lines of six words and more. Of joined lines no more are missed than without it."""
-FRACTION: Final = 16.0
-"""Evidence is summed over runs of words as integers, this many to one, so that a sum doesn't depend on what stands before it in the batch."""
+SQUARE_BITS: Final = 15
+"""Evidence and squared IDF of an n-gram lie in one 32-bit number, the latter in so many bits: sums of four stay in their bits."""
+SQUARE_MASK: Final = (1 << SQUARE_BITS) - 1
+LARGEST_SQUARE: Final = SQUARE_MASK // 4
+SQUARES_TO_ONE: Final = 32
+"""Squared IDF is a multiple of 1/32, up to 256."""
+EVIDENCE_UNITS: Final = (1 << 14) - 1
+"""The largest evidence of a bucket that isn't hot, in units."""
+APART: Final = -(1 << 14)
+HOT_BELOW: Final = (APART + 1) << SQUARE_BITS
 FEW_ROWS: Final = 256
 """So few paragraphs or pieces are scored as one matrix, which saves a hundred calls of numpy."""
-NOTHING: Final = np.float32(1e-20)
-"""A weight that adds nothing to any sum in single precision, but is not 0."""
 
 
 def probability_of(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
     """Logistic function; log-odds beyond +-40 give 0 or 1 to within float64 anyway and are cut, so that nothing overflows."""
     return 1.0 / (1.0 + np.exp(-np.clip(log_odds, -40.0, 40.0)))
+
+
+def _grid_of(weights: NDArray[np.floating], idf: NDArray[np.floating], hot: NDArray[np.bool_]) -> float:
+    evidence = np.abs(weights.astype(np.float64) * idf)
+    return float(np.where(hot, 0.0, evidence).max(initial=0.0)) / EVIDENCE_UNITS or 1.0
+
+
+def _squares(idf: NDArray[np.floating]) -> NDArray[np.int64]:
+    return np.minimum(np.rint(idf.astype(np.float64) ** 2 * SQUARES_TO_ONE), LARGEST_SQUARE).astype(np.int64)
+
+
+def idf_on_grid(idf: NDArray[np.floating]) -> NDArray[np.float64]:
+    """IDF whose squares are whole multiples, as prediction counts them; a fit rounds them, so that it and prediction agree."""
+    return np.sqrt(_squares(idf) / SQUARES_TO_ONE)
+
+
+def weights_on_grid(weights: NDArray[np.floating], idf: NDArray[np.floating], hot: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Weights whose products with the IDF are whole multiples of one unit of evidence, as prediction counts them.
+
+    Parameters
+    ----------
+    weights, idf : ndarray, shape (n_buckets,)
+    hot : ndarray of bool, shape (n_buckets,)
+        As in `Model`.
+    """
+    grid = _grid_of(weights, idf, hot)
+    return np.rint(weights.astype(np.float64) * idf / grid) * grid / idf
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,16 +115,24 @@ class Model:
     card: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
-    def _table(self) -> NDArray[np.complex64]:
-        """Weight times IDF, and squared IDF, side by side, so that one look-up brings both; the last row is for "has none".
+    def _grid(self) -> float:
+        """Log-odds, before they are divided by the norm, of one unit of evidence."""
+        return _grid_of(self.weights, self.idf, self.hot)
 
-        A first part of exactly 0 marks a hot bucket, whose weight is added apart; in other rows without weight it is `NOTHING`.
+    @cached_property
+    def _units(self) -> NDArray[np.int64]:
+        """Evidence of each bucket, weight times IDF, in units of `_grid`; the last is for "has none"."""
+        return np.append(np.rint(self.weights.astype(np.float64) * self.idf / self._grid), 0).astype(np.int64)
+
+    @cached_property
+    def _table(self) -> NDArray[np.int32]:
+        """Evidence in the upper 17 bits and squared IDF in the lower 15, so that one look-up of 4 bytes brings both, and their sums over the kinds.
+
+        Hot buckets have `APART` for evidence; theirs is added apart. The last row is for "has none".
         """
-        table = np.full((1 << self.bits) + 1, NOTHING, np.complex64)
-        product = self.weights * self.idf
-        table.real[:-1] = np.where(self.hot, np.float32(0), np.where(product == 0, NOTHING, product))
-        table.imag[:-1] = self.idf * self.idf
-        return table
+        square = _squares(self.idf)
+        units = np.where(self.hot, APART, self._units[:-1])
+        return np.append((units << SQUARE_BITS) + square, 0).astype(np.int32)
 
     def log_odds(self, hashed: HashedLines) -> NDArray[np.float64]:
         """Log-odds that each line is boilerplate, each on its own: the paragraph stage.
@@ -131,37 +172,48 @@ class Model:
         lines = hashed.lines
         if not len(lines):
             return result, suspect
-        table = self._table
-        first = hashed.tokens[lines]
-        per_token: NDArray[np.complex64] = np.zeros(hashed.token_buckets.shape[1], np.complex64)
+        table, units = self._table, self._units
+        first, end = hashed.tokens[lines], hashed.tokens[lines + 1]
+        per_token = np.zeros(len(hashed.starts), np.int32)
         tokens, hot = [], []
         for buckets in hashed.token_buckets:
             found = table.take(buckets)
-            at = (found.real == 0).nonzero()[0]
+            at = (found < HOT_BELOW).nonzero()[0]
             tokens.append(at)
             hot.append(buckets[at])
             per_token += found
         hot_tokens, hot_buckets = np.concatenate(tokens), np.concatenate(hot)
-        keys = [(np.searchsorted(first, hot_tokens, side="right") - 1 << 32) | hot_buckets]
-        sums = np.add.reduceat(per_token, first)
-        words = hashed.tokens[lines + 1] - first
-        norm = np.sqrt(sums.imag.astype(np.float64) / words)  # of one word, in the mean
+        hot_lines = np.searchsorted(first, hot_tokens, side="right") - 1
+        hot_units = units.take(hot_buckets)
+        evidence = np.right_shift(per_token, SQUARE_BITS, dtype=np.int64)
+        np.add.at(evidence, hot_tokens, hot_units - APART)
+        running = np.zeros(len(evidence) + 1, np.int64)
+        np.cumsum(evidence, out=running[1:])
+        total = running[end] - running[first]
+        squares = np.add.reduceat(np.bitwise_and(per_token, SQUARE_MASK, dtype=np.int64), first)
+        words = end - first
+        norm = np.sqrt(squares / (SQUARES_TO_ONE * words))  # of one word, in the mean
+        keys = [(hot_lines << 32) | hot_buckets]
+        per_line = np.zeros(len(lines), np.int32)
         for buckets in hashed.line_buckets:
             found = table.take(buckets)
-            line = (found.real == 0).nonzero()[0]
+            line = (found < HOT_BELOW).nonzero()[0]
             keys.append((line << 32) | buckets[line])
-            sums += found
-        dot = sums.real + self._hot_sums(np.concatenate(keys), len(lines))
-        result[lines] += dot / np.sqrt(sums.imag.astype(np.float64))
-        running = _running_evidence(per_token.real, hot_tokens, self._product.take(hot_buckets))
-        peak = self.bias + _windows(np.maximum, running, first, words, PEAK_WORDS) / (norm * np.sqrt(np.minimum(words, PEAK_WORDS)))
+            found[line] -= APART << SQUARE_BITS
+            per_line += found
+        total += per_line >> SQUARE_BITS
+        squares += per_line & SQUARE_MASK
+        # hot buckets count once in a line
+        total += self._hot_sums(np.concatenate(keys), len(lines)) - np.bincount(hot_lines, hot_units, len(lines)).astype(np.int64)
+        result[lines] += total * self._grid / np.sqrt(squares / SQUARES_TO_ONE)
+        peak = self._windows(np.maximum, running, first, words, PEAK_WORDS) / (norm * np.sqrt(np.minimum(words, PEAK_WORDS))) + self.bias
         may = np.flatnonzero((np.maximum(result[lines], peak) >= gate) & (words >= LEAST_WORDS) & (words <= MOST_WORDS))
         if len(may):
-            suspect[lines[may]] = _windows(np.minimum, running, first[may], words[may], TROUGH_WORDS) <= trough
+            suspect[lines[may]] = self._windows(np.minimum, running, first[may], words[may], TROUGH_WORDS) <= trough
         return result, suspect
 
-    def _hot_sums(self, keys: NDArray[np.int64], n_lines: int) -> NDArray[np.float64]:
-        """Sum of weight times IDF over the distinct hot buckets of each line; few occurrences are hot, so that sorting them is cheap.
+    def _hot_sums(self, keys: NDArray[np.int64], n_lines: int) -> NDArray[np.int64]:
+        """Sum of the evidence of the distinct hot buckets of each line; few occurrences are hot, so that sorting them is cheap.
 
         Parameters
         ----------
@@ -171,9 +223,31 @@ class Model:
         """
         keys.sort()
         distinct = keys[np.append(True, keys[1:] != keys[:-1])] if len(keys) else keys
-        bucket = distinct & 0xFFFFFFFF
-        values = self.weights[bucket].astype(np.float64) * self.idf[bucket]
-        return np.bincount(distinct >> 32, weights=values, minlength=n_lines).astype(np.float64, copy=False)
+        return np.bincount(distinct >> 32, self._units.take(distinct & 0xFFFFFFFF), n_lines).astype(np.int64)
+
+    def _windows(
+        self, best: np.ufunc, running: NDArray[np.int64], first: NDArray[np.intp], words: NDArray[np.intp], size: int
+    ) -> NDArray[np.float64]:
+        """Largest or smallest sum of the evidence of `size` consecutive words of each line, or of all where it has fewer.
+
+        Parameters
+        ----------
+        best : ufunc
+            ``np.maximum`` or ``np.minimum``.
+        running : ndarray of int64, shape (n_tokens + 1,)
+            Evidence of all tokens before each.
+        first, words : ndarray of intp, shape (n_lines,)
+            First token and number of tokens of each line, at least one, ascending.
+        size : int
+        """
+        found = running[first + words] - running[first]
+        long = np.flatnonzero(words > size)
+        if len(long):
+            windows = np.append(running[size:] - running[:-size], 0)
+            begin = first[long]
+            edges = np.column_stack((begin, begin + words[long] - size + 1)).ravel()
+            found[long] = best.reduceat(windows, edges)[::2]
+        return np.asarray(found * self._grid, np.float64)
 
     def evidence(self, hashed: HashedLines, words: int) -> NDArray[np.float64]:
         """Part of each line in the log-odds of a sentence of `words` such words: of the n-grams of its words, and of the bias by its length.
@@ -190,10 +264,10 @@ class Model:
             return result
         first, scale = self._usual_norm(hashed, words)
         n_tokens = np.diff(hashed.tokens)[hashed.lines]
-        dot = np.add.reduceat(sum(self._product.take(buckets) for buckets in hashed.token_buckets), first)
+        dot = np.add.reduceat(sum(self.products.take(buckets) for buckets in hashed.token_buckets), first)
         result[0, hashed.lines] = dot / scale + self.bias * n_tokens / words
         for row, kinds in ((1, (0, 2)), (2, (1, 3))):
-            result[row, hashed.lines] = sum(self._product.take(hashed.line_buckets[kind]) for kind in kinds) / scale
+            result[row, hashed.lines] = sum(self.products.take(hashed.line_buckets[kind]) for kind in kinds) / scale
         return result
 
     def evidence_of_pairs(self, hashed: HashedLines, words: int) -> NDArray[np.float64]:
@@ -201,20 +275,24 @@ class Model:
         result = np.zeros(len(hashed.tokens) - 1)
         if len(hashed.lines):
             first, scale = self._usual_norm(hashed, words)
-            result[hashed.lines] = np.add.reduceat(self._product.take(hashed.token_buckets[KINDS.index("bigram")]), first) / scale
+            result[hashed.lines] = np.add.reduceat(self.products.take(hashed.token_buckets[KINDS.index("bigram")]), first) / scale
         return result
 
     def _usual_norm(self, hashed: HashedLines, words: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
         """First token of each line with words, and the norm that it would have with `words` such words."""
         first = hashed.tokens[hashed.lines]
-        # not `_table.imag.take`, which would first copy all of that part
-        norm = np.add.reduceat(sum(self._table.take(buckets).imag for buckets in hashed.token_buckets), first)
+        norm = np.add.reduceat(sum(self.squares.take(buckets) for buckets in hashed.token_buckets), first)
         return first, np.sqrt(norm / np.diff(hashed.tokens)[hashed.lines] * words)
 
     @cached_property
-    def _product(self) -> NDArray[np.float32]:
-        """Weight times IDF of each bucket, hot ones too; the last is for "has none"."""
-        return np.append(self.weights * self.idf, np.float32(0))
+    def squares(self) -> NDArray[np.float32]:
+        """Squared IDF of each bucket, as prediction counts it, shape (2**bits + 1,); the last is for "has none"."""
+        return np.append(_squares(self.idf) / SQUARES_TO_ONE, 0).astype(np.float32)
+
+    @cached_property
+    def products(self) -> NDArray[np.float32]:
+        """Weight times IDF of each bucket, hot ones too, as prediction counts it, shape (2**bits + 1,); the last is for "has none"."""
+        return (self._units * self._grid).astype(np.float32)
 
     def log_odds_alone(self, log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
         """Calibrated log-odds of texts that come without a document."""
@@ -300,43 +378,3 @@ def _passes(
             result += np.multiply(column, weight, out=product)
         refined = result
     return refined
-
-
-def _running_evidence(per_token: NDArray[np.float32], hot_tokens: NDArray[np.intp], hot_values: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Evidence of all tokens before each, as integers, shape (n_tokens + 1,).
-
-    Parameters
-    ----------
-    per_token : ndarray of float32, shape (n_tokens,)
-        Evidence of each token, without hot buckets.
-    hot_tokens, hot_values : ndarray, shape (n_hot,)
-        Tokens with a hot bucket, and its evidence; a token may have several.
-    """
-    evidence = np.multiply(per_token, FRACTION, dtype=np.float32).astype(np.int64)
-    np.add.at(evidence, hot_tokens, (hot_values * np.float32(FRACTION)).astype(np.int64))
-    running = np.zeros(len(evidence) + 1, np.int64)
-    np.cumsum(evidence, out=running[1:])
-    return running
-
-
-def _windows(best: np.ufunc, running: NDArray[np.int64], first: NDArray[np.intp], words: NDArray[np.intp], size: int) -> NDArray[np.float64]:
-    """Largest or smallest sum of the evidence of `size` consecutive words of each line, or of all where it has fewer.
-
-    Parameters
-    ----------
-    best : ufunc
-        ``np.maximum`` or ``np.minimum``.
-    running : ndarray of int64, shape (n_tokens + 1,)
-        From `_running_evidence`.
-    first, words : ndarray of intp, shape (n_lines,)
-        First token and number of tokens of each line, at least one, ascending.
-    size : int
-    """
-    found = running[first + words] - running[first]
-    long = np.flatnonzero(words > size)
-    if len(long):
-        windows = np.append(running[size:] - running[:-size], 0)
-        begin = first[long]
-        edges = np.column_stack((begin, begin + words[long] - size + 1)).ravel()
-        found[long] = best.reduceat(windows, edges)[::2]
-    return np.asarray(found / FRACTION, np.float64)

@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
 from detector.features import hash_lines
+from detector.model import idf_on_grid, weights_on_grid
 
 BITS: Final = 18
 """2**18 buckets: as good as 2**20 on held-out sites, a quarter of the memory (`training/README.md`)."""
@@ -119,8 +120,8 @@ class OccurrenceTfidf(TfidfTransformer):  # type: ignore[misc]  # scikit-learn h
     def fit(self, X: sp.csr_matrix, y: NDArray[np.bool_], sample_weight: NDArray[np.float64] | None = None) -> OccurrenceTfidf:
         """Learn the IDF, and from the labels which buckets are hot."""
         super().fit(X)
-        # single precision, as in the model file, so that the pipeline and the exported scorer are one function
-        self.idf_: NDArray[np.float64] = np.asarray(self.idf_, np.float32).astype(np.float64)
+        # on the grid of prediction, and in single precision as in the model file, so that the pipeline and the exported scorer are one function
+        self.idf_: NDArray[np.float64] = idf_on_grid(self.idf_).astype(np.float32).astype(np.float64)
         self.hot_ = np.ones(X.shape[1], np.bool_)
         if self.hot_share < 1:
             first = new_classifier(self.C).fit(self.transform(X), y, sample_weight)
@@ -159,4 +160,19 @@ def paragraph_pipeline(bits: int = BITS, C: float = C, hot_share: float = HOT_SH
     Pipeline
         With the steps ``ngrams``, ``tfidf`` and ``classifier``.
     """
-    return Pipeline([("ngrams", HashedNgrams(bits)), ("tfidf", OccurrenceTfidf(hot_share, C)), ("classifier", new_classifier(C))])
+    return ParagraphPipeline([("ngrams", HashedNgrams(bits)), ("tfidf", OccurrenceTfidf(hot_share, C)), ("classifier", new_classifier(C))])
+
+
+class ParagraphPipeline(Pipeline):  # type: ignore[misc]  # scikit-learn has no types
+    """A pipeline whose weights are rounded, when it is fitted, to the grid of prediction (`detector.model.weights_on_grid`)."""
+
+    def fit(self, X: Sequence[str], y: NDArray[np.bool_] | None = None, **params: Any) -> ParagraphPipeline:
+        """Fit all steps, and round."""
+        super().fit(X, y, **params)
+        round_weights(self["tfidf"], self["classifier"])
+        return self
+
+
+def round_weights(tfidf: OccurrenceTfidf, classifier: LogisticRegression) -> None:
+    """Round the weights of a fitted logistic regression to the grid of prediction, by which log-odds change in the fourth digit."""
+    classifier.coef_ = weights_on_grid(classifier.coef_[0], tfidf.idf_, tfidf.hot_)[None, :]
