@@ -74,7 +74,7 @@ class Layout(NamedTuple):
         `here`, or all.
     length, short, few, n_others : ndarray of float64, shape (n_rows,)
     lengths_near : ndarray of float64, shape (2, n_rows)
-    counts : ndarray of float64, shape (3, n_rows)
+    counts : list of ndarray of float64, shape (n_rows,)
         Logarithms of the number of paragraphs, of those before and of those after.
     """
 
@@ -91,7 +91,7 @@ class Layout(NamedTuple):
     few: Column
     n_others: Column
     lengths_near: Column
-    counts: Column
+    counts: list[Column]
 
     def spread(self, values: Column, otherwise: float) -> Column:
         """Values of all paragraphs with their documents apart."""
@@ -112,7 +112,7 @@ def layout_of(n_tokens: NDArray[np.intp], bounds: NDArray[np.intp], at: NDArray[
         The paragraphs whose features are wanted; all by default.
     """
     n = len(n_tokens)
-    count = np.diff(bounds)
+    count = bounds[1:] - bounds[:-1]
     document = np.repeat(np.arange(len(count)), count)
     here = np.arange(n)
     apart = here + FARTHEST * (document + 1)
@@ -124,8 +124,8 @@ def layout_of(n_tokens: NDArray[np.intp], bounds: NDArray[np.intp], at: NDArray[
         here, n_tokens, document, place = at, n_tokens[at], document[at], apart[at]
     first, last = bounds[document], bounds[document + 1]
     size = last - first
-    logarithms = np.log1p(np.arange(count.max(initial=0) + 1))  # a logarithm takes 10 ns, a look-up 1
-    counts = logarithms.take(np.stack((size, here - first, last - 1 - here)))
+    logarithms = np.log1p(np.arange(max(count.tolist(), default=0) + 1))  # a logarithm takes 10 ns, a look-up 1
+    counts = [logarithms.take(number) for number in (size, here - first, last - 1 - here)]
     few, n_others = FEW / (FEW + size), np.maximum(size - 1.0, 1.0)
     length, short = lengths.take(place), SHORT / (SHORT + n_tokens)
     lengths_near = lengths.take(place + NEIGHBOURS[:2])

@@ -391,8 +391,9 @@ def _blank_lines(folded: NDArray[np.uint8], spaces: NDArray[np.intp], newlines: 
     without = np.flatnonzero(blank)
     if not len(without):
         return blank
-    starts = np.append(0, newlines + 1)[without]
-    length = np.append(newlines, len(folded))[without] - starts
+    edges = np.concatenate(([-1], newlines, [len(folded)]))
+    starts = edges[without] + 1
+    length = edges[without + 1] - starts
     doubtful = np.flatnonzero(length > 0)
     if len(doubtful):
         starts, length, doubtful = starts[doubtful], length[doubtful], without[doubtful]

@@ -366,11 +366,9 @@ def _passes(
     for coefficients, bias in zip(weights, biases.tolist(), strict=True):
         # one column at a time, in their order: a matrix product may round differently with another number of rows
         if len(log_odds) <= FEW_ROWS:
-            products = np.zeros((len(coefficients) + 1, len(log_odds) + 1))  # a single row would be summed in another order
-            products[0, :-1] = bias
-            np.stack(list(features(refined)), out=products[1:, :-1])
+            products = np.concatenate([np.full(len(log_odds), bias), *features(refined)]).reshape(len(coefficients) + 1, len(log_odds))
             products[1:] *= coefficients[:, None]
-            refined = np.add.reduce(products, axis=0)[:-1]
+            refined = np.add.accumulate(products)[-1]
             continue
         result = np.full(len(log_odds), bias)
         product = np.empty_like(result)
