@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,9 +27,9 @@ CLEAR: Final = -2.5
 GAP: Final = 6.5
 """Log-odds up to which a piece of some words is clearly article text, and by which the piece that speaks most for consent text must exceed it. A line
 is cut only if it has two such pieces: many consent lines have a sentence that says nothing by itself."""
-DOUBT: Final = 1.0
-"""A line that is not cut has log-odds of no more than this above those of its piece of some words that speaks most against it, but up to 0 they
-may be: where the line may hold article text, a user who sets a high threshold keeps it."""
+DOUBT: Final = 0.05
+"""A line that may be joined and is not cut has no more log-odds than its piece of some words that speaks most against it, or than this above the
+"precision" threshold: at the default it goes, but after all that is surer, and a user who sets a higher threshold keeps it."""
 ROUNDS: Final = 2
 """So often what is left of a document with cut lines is filtered again. Without it, 15 in 1,000 of our documents changed when filtered twice."""
 NEARLY_ALL: Final = 0.9
@@ -285,6 +286,12 @@ class Detector:
         return cls(load_model(path), threshold)
 
     @cached_property
+    def _doubtful(self) -> float:
+        """Log-odds `DOUBT` above the model's "precision" threshold, 0 at most."""
+        threshold = float(np.clip(self.model.thresholds.get(THRESHOLDS[0], 0.5), 1e-12, 0.5))
+        return min(0.0, math.log(threshold / (1.0 - threshold)) + DOUBT)
+
+    @cached_property
     def classes_(self) -> NDArray[np.str_]:  # noqa: D102 - with the class
         return np.array(LABELS)
 
@@ -375,7 +382,7 @@ class Detector:
         Returns
         -------
         in_document : ndarray of float64, shape (n_paragraphs,)
-            Log-odds of the whole lines, less `DOUBT` on those that may be joined and were not cut.
+            Log-odds of the whole lines, of those that may be joined and were not cut no more than `DOUBT` allows.
         cut : dict of int to list of CutLine
             By document.
         """
@@ -408,7 +415,7 @@ class Detector:
         highest = np.maximum.reduceat(result, first)
         joined = np.logical_or.reduceat(remove, first) & (lowest <= CLEAR) & (highest - lowest >= GAP) & (probability_of(lowest) < self.threshold)
         in_document = in_document.copy()
-        in_document[suspect] = np.minimum(in_document[suspect], np.maximum(lowest + DOUBT, 0.0))
+        in_document[suspect] = np.minimum(in_document[suspect], np.maximum(lowest, self._doubtful))
         for i in np.flatnonzero(joined).tolist():
             a, b = int(pieces.bounds[i]), int(pieces.bounds[i + 1])
             merged = _merge_pieces(pieces.start[a:b].tolist(), result[a:b].tolist(), pieces.n_tokens[a:b].tolist(), remove[a:b].tolist())

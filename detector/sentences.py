@@ -60,6 +60,8 @@ CAMELS: Final = frozenset(
 INITIAL: Final = re.compile(r"(?:^|[^\w])(?:(?P<letters>[^\W\d_]+)|(?P<digits>\d{1,2}))\Z")
 CLOSES_AT_MOST: Final = 3
 """Closing marks after the end of a sentence, with the spaces between."""
+UNSEEN: Final = "\u200b\u200e\u200f\ufeff"
+"""Zero-width space and marks of direction, which pages put between labels; those inside words (soft hyphen, joiners) are none of them."""
 SEPARATOR: Final = "\n\x01\n"
 CHARACTERS_AT_ONCE: Final = 1 << 20
 LONGEST: Final = 24
@@ -73,6 +75,7 @@ def _categories() -> NDArray[np.uint8]:
     table[CLASS_OF_CODE == PUNCTUATION] = OTHER
     table[CLASS_OF_CODE == UNSPACED] = UNSPACED_LETTER
     table[CLASS_OF_CODE == SPACE] = BLANK
+    table[[ord(c) for c in UNSEEN]] = BLANK
     for code in range(0x1E944):  # no script beyond has two cases
         character = chr(code)
         if character.islower() and not 0x10D0 <= code <= 0x10FF:  # Georgian has capitals, but doesn't begin words with them
