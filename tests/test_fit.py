@@ -29,7 +29,7 @@ from training.fit import (
     folds_by_group,
     merge_copies,
 )
-from training.pipeline import OccurrenceTfidf, count_ngrams, paragraph_pipeline
+from training.pipeline import MANTISSA, OccurrenceTfidf, count_ngrams, paragraph_pipeline, rounded
 from training.sources import Source
 from training.sources import labelled as labelled_source
 
@@ -82,6 +82,14 @@ def test_the_exported_scorer_gives_what_the_pipeline_gives_on_long_repetitive_te
     assert model.hot.any()
     scores = model.log_odds(hash_lines("\n".join(texts), model.bits))
     assert np.allclose(scores, pipeline.decision_function(texts), atol=1e-5)
+
+
+@given(st.floats(-1e3, 1e3, width=32, allow_subnormal=False))
+def test_weights_are_rounded_to_so_many_bits(value: float) -> None:
+    (kept,) = rounded(np.array([value]))
+    assert abs(kept - value) <= abs(value) * 2.0 ** -(MANTISSA + 1)
+    assert kept == np.float32(kept)
+    assert not np.float32(kept).view(np.uint32) & ((1 << (23 - MANTISSA)) - 1)
 
 
 def test_a_hot_bucket_counts_once_and_the_norm_counts_occurrences() -> None:

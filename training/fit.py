@@ -30,7 +30,7 @@ from training.dataset import DatasetError, LabelledDocument, LabelledParagraph
 from training.extract import n_words
 from training.fit_pieces import COMPOSED_WEIGHT, apply_piece_stage, fit_piece_stage, joined_documents, match_shares, score_joined
 from training.joining import JoinedDocument
-from training.pipeline import BITS, HOT_SHARE, C, OccurrenceTfidf, count_ngrams, new_classifier
+from training.pipeline import BITS, HOT_SHARE, C, OccurrenceTfidf, count_ngrams, new_classifier, rounded
 from training.sources import Source
 
 FOLDS: Final = 5
@@ -192,7 +192,9 @@ def fit_paragraph_stage(counts: sp.csr_matrix, boilerplate: Flags, weight: Float
     if boilerplate.all() or not boilerplate.any():
         raise DatasetError("the training data needs paragraphs of both labels, article and boilerplate; it has one of them only")
     tfidf = OccurrenceTfidf(settings.hot_share, settings.C).fit(counts, boilerplate, weight)
-    return ParagraphStage(tfidf, new_classifier(settings.C).fit(tfidf.transform(counts), boilerplate, weight))
+    classifier = new_classifier(settings.C).fit(tfidf.transform(counts), boilerplate, weight)
+    classifier.coef_ = rounded(classifier.coef_)  # as in the model file, so that the scores of held-out paragraphs are its own
+    return ParagraphStage(tfidf, classifier)
 
 
 def merge_copies(rows: Integers, text_of: Integers, boilerplate: Flags, weight: Floats) -> tuple[Integers, Floats]:
