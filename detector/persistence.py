@@ -28,7 +28,7 @@ VERSION: Final = 2
 SHIPPED: Final = Path(__file__).parent / "model" / "consent.joblib"
 """The model that comes with the package."""
 MAX_BYTES: Final = 256 << 20
-"""Largest uncompressed model that is read; the shipped one has 3 MB. It keeps a few hostile bytes from filling the memory."""
+"""Largest uncompressed model that is read; the shipped one has 9 MB. It keeps a few hostile bytes from filling the memory."""
 COMPRESSION: Final = ("zlib", 9)
 DTYPES: Final = ("<f4", "<f8", "|u1")
 MAX_BITS: Final = 24
