@@ -30,7 +30,7 @@ from training.dataset import DatasetError, LabelledDocument, LabelledParagraph
 from training.extract import n_words
 from training.fit_pieces import COMPOSED_WEIGHT, apply_piece_stage, fit_piece_stage, joined_documents, match_shares, score_joined
 from training.joining import JoinedDocument
-from training.pipeline import BITS, HOT_SHARE, C, OccurrenceTfidf, count_ngrams, new_classifier, round_weights
+from training.pipeline import BITS, HOT_SHARE, TOLERANCE, C, OccurrenceTfidf, count_ngrams, new_classifier, round_weights
 from training.sources import Source
 
 FOLDS: Final = 5
@@ -192,7 +192,11 @@ def fit_paragraph_stage(counts: sp.csr_matrix, boilerplate: Flags, weight: Float
     if boilerplate.all() or not boilerplate.any():
         raise DatasetError("the training data needs paragraphs of both labels, article and boilerplate; it has one of them only")
     tfidf = OccurrenceTfidf(settings.hot_share, settings.C).fit(counts, boilerplate, weight)
-    classifier = new_classifier(settings.C).fit(tfidf.transform(counts), boilerplate, weight)
+    classifier = new_classifier(settings.C, TOLERANCE)
+    if settings.hot_share < 1:  # starts where the search for hot buckets ended
+        classifier.set_params(warm_start=True)
+        classifier.coef_, classifier.intercept_, classifier.classes_ = tfidf.first_.coef_, tfidf.first_.intercept_, tfidf.first_.classes_
+    classifier.fit(tfidf.transform(counts).astype(np.float32), boilerplate, weight)
     round_weights(tfidf, classifier)
     return ParagraphStage(tfidf, classifier)
 

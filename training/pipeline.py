@@ -24,6 +24,8 @@ C: Final = 30.0
 HOT_SHARE: Final = 0.005
 """Share of the buckets that count once in a line (`OccurrenceTfidf`); .01 of so many would be 4 % of the occurrences in articles, and cost a tenth
 of the speed."""
+TOLERANCE: Final = 1e-5
+"""The paragraph stage is fitted to this tolerance in single precision. Steps beyond it only fit the training texts more closely (`training/README.md`)."""
 LINES_AT_ONCE: Final = 4000
 
 
@@ -112,6 +114,8 @@ class OccurrenceTfidf(TfidfTransformer):  # type: ignore[misc]  # scikit-learn h
     ----------
     idf_ : ndarray of float64, shape (n_features,)
     hot_ : ndarray of bool, shape (n_features,)
+    first_ : LogisticRegression
+        The first logistic regression; where all buckets are hot there is none.
     """
 
     def __init__(self, hot_share: float = HOT_SHARE, C: float = C) -> None:
@@ -126,8 +130,8 @@ class OccurrenceTfidf(TfidfTransformer):  # type: ignore[misc]  # scikit-learn h
         self.idf_: NDArray[np.float64] = idf_on_grid(self.idf_).astype(np.float32).astype(np.float64)
         self.hot_ = np.ones(X.shape[1], np.bool_)
         if self.hot_share < 1:
-            first = new_classifier(self.C).fit(self.transform(X), y, sample_weight)
-            size = np.abs(first.coef_[0] * self.idf_)
+            self.first_ = new_classifier(self.C, TOLERANCE).fit(self.transform(X).astype(np.float32), y, sample_weight)
+            size = np.abs(self.first_.coef_[0] * self.idf_)
             self.hot_ = size > np.quantile(size, 1 - self.hot_share)
         return self
 
@@ -149,9 +153,9 @@ class OccurrenceTfidf(TfidfTransformer):  # type: ignore[misc]  # scikit-learn h
         return sp.csr_matrix((values, X.indices, X.indptr), shape=X.shape)
 
 
-def new_classifier(C: float = C) -> LogisticRegression:
-    """Logistic regression as both stages use it: L-BFGS to a tight tolerance, so that a fit is repeatable."""
-    return LogisticRegression(C=C, max_iter=3000, tol=1e-6)
+def new_classifier(C: float = C, tol: float = 1e-6) -> LogisticRegression:
+    """Logistic regression as all stages use it, by L-BFGS."""
+    return LogisticRegression(C=C, max_iter=3000, tol=tol)
 
 
 def paragraph_pipeline(bits: int = BITS, C: float = C, hot_share: float = HOT_SHARE) -> Pipeline:
