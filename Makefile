@@ -32,9 +32,9 @@ wheel: .venv/tested
 test-engines: .venv-engines/installed .venv-dolma/installed
 	.venv-engines/bin/python -m pytest tests/engines
 
-# each adapter beside filter_batch in one process, and the table of README.md
+# each adapter beside filter_batch in one process, on labelled documents: the tables of README.md
 bench-engines: .venv-engines/installed
-	.venv-engines/bin/python -m tests.engines.bench
+	.venv-engines/bin/python -W ignore -m tests.engines.bench $(PAGES)
 
 # the shipped model; PAGES and STRINGS are prepared files of labelled public texts, PACKAGES is fetched (data/README.md)
 PAGES ?= ../shared/pages/pages.jsonl.gz ../shared/pages/wcxb.jsonl.gz

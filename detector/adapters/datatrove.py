@@ -21,18 +21,18 @@ except ImportError as error:
 class ConsentFilter(BaseFilter):  # type: ignore[misc]  # the host is no dependency, so it has no types here
     """Take consent text out of ``doc.text``, and drop documents of nothing else if asked to; it pickles without the model.
 
-    The metadata of a document get its ``consent_verdict``; ``removed_paragraphs`` and ``removed_characters`` are counted with what datatrove's filters
-    count. A document that is dropped keeps its text, for the exclusion writer, with the reason ``consent_only``.
+    The metadata of a document get its ``consent_verdict``. Counts: ``removed_paragraphs``, ``removed_characters`` and those of datatrove's filters.
+    A document that is dropped keeps its text, for the exclusion writer, with the reason ``consent_only``.
 
     Parameters
     ----------
     model : str or path, optional
-        A file that every worker can read; by default the model that comes with the package.
+        A file that every worker can read.
     threshold : {"precision", "balanced", "recall"} or float
     drop_consent_only : bool
     removed_writer, exclusion_writer : datatrove DiskWriter, optional
-        The first writes a document for each one that was changed: the same id, as text what was taken out, and ``consent_spans`` (start, end,
-        probability) in its metadata. The second writes the documents that are dropped.
+        The first writes a document for each one that was changed: the same id, what was taken out, and ``consent_spans`` among its metadata. The
+        second writes the documents that are dropped.
     batch_size : int
     """
 
@@ -49,9 +49,7 @@ class ConsentFilter(BaseFilter):  # type: ignore[misc]  # the host is no depende
     ) -> None:
         super().__init__(exclusion_writer, batch_size)
         self.model = None if model is None else os.fspath(model)
-        self.threshold = threshold
-        self.drop_consent_only = drop_consent_only
-        self.removed_writer = removed_writer
+        self.threshold, self.drop_consent_only, self.removed_writer = threshold, drop_consent_only, removed_writer
         self.rank = 0
 
     def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Iterator[Any]:  # noqa: D102 - with the class
@@ -71,10 +69,11 @@ class ConsentFilter(BaseFilter):  # type: ignore[misc]  # the host is no depende
         if self.drop_consent_only and verdict == "consent_only":
             return False, verdict
         if found.text is not found.original:
-            self.stat_update("removed_paragraphs", value=len(found.removed))
+            spans = removed_spans(found)
+            self.stat_update("removed_paragraphs", value=len(spans))
             self.stat_update("removed_characters", value=len(found.original) - len(found.text))
             if self.removed_writer:
-                metadata = {**doc.metadata, "consent_spans": removed_spans(found)}
-                self.removed_writer.write(Document("".join(p.text for p in found.removed), doc.id, metadata=metadata), self.rank)
+                text = "".join(found.original[s["start"] : s["end"]] for s in spans)
+                self.removed_writer.write(Document(text, doc.id, metadata={**doc.metadata, "consent_spans": spans}), self.rank)
             doc.text = found.text
         return True

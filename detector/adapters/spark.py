@@ -42,7 +42,7 @@ def filter_consent(
     threshold: str | float = THRESHOLDS[0],
     drop_consent_only: bool = False,
 ) -> Any:
-    """Filter a column of a Spark DataFrame.
+    """Filter a column of a Spark DataFrame; returns another DataFrame.
 
     All columns are kept; those of `COLUMNS` are added, as `ArrowFilter` says, which has the parameters too. A batch has as many rows as
     ``spark.sql.execution.arrow.maxRecordsPerBatch`` says.
@@ -52,10 +52,6 @@ def filter_consent(
     frame : pyspark.sql.DataFrame
     model : str or path, optional
         A file of the driver; it is sent to the workers.
-
-    Returns
-    -------
-    pyspark.sql.DataFrame
     """
     types = host("pyspark.sql.types", "spark")
     kept = [field for field in frame.schema if field.name not in {VERDICT, SPANS}]
@@ -68,7 +64,7 @@ def filter_consent(
 
 
 def ship(session: Any) -> None:
-    """Send this package, joblib and what that imports to the workers, which then need only numpy and pyarrow."""
+    """Send this package, joblib and what that imports to the workers, which then need only numpy, pandas and pyarrow."""
     folder = Path(tempfile.mkdtemp(prefix="consent-text-detector-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     archive = folder / f"consent-text-detector-{__version__}.zip"

@@ -85,7 +85,7 @@ def run_bare(bare_python: Path, folder: Path, *texts: str) -> subprocess.Complet
     subprocess.run([bare_python, "-c", "import numpy, pyarrow, pandas"], check=True)
     (folder / "job.py").write_text(SHIPPING, encoding="utf-8")
     environment = {**os.environ, "PYSPARK_PYTHON": str(bare_python), "PYSPARK_DRIVER_PYTHON": sys.executable}
-    return subprocess.run([sys.executable, "job.py", *texts], cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run([sys.executable, "job.py", *texts], cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=300)
 
 
 def test_a_spark_worker_without_our_package_gets_it_with_the_job(bare_python: Path, tmp_path: Path) -> None:
