@@ -25,9 +25,9 @@ def test_an_adapter_without_its_engine_says_how_to_install_it(monkeypatch: pytes
     for name in ("datatrove", "datatrove.data", "pyspark", "pyspark.sql.types", "pyarrow"):
         monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.delitem(sys.modules, "detector.adapters.datatrove", raising=False)
-    with pytest.raises(ImportError, match=r"datatrove is not installed: pip install 'consent-text-detector\[datatrove\]'"):
+    with pytest.raises(ImportError, match=r"datatrove.data is not installed: pip install 'consent-text-detector\[datatrove\]'"):
         import_module("detector.adapters.datatrove")
-    with pytest.raises(ImportError, match=r"pyspark is not installed: pip install 'consent-text-detector\[spark\]'"):
+    with pytest.raises(ImportError, match=r"pyspark.sql.types is not installed: pip install 'consent-text-detector\[spark\]'"):
         host("pyspark.sql.types", "spark")
     with pytest.raises(ImportError, match=r"pyarrow is not installed: pip install 'consent-text-detector\[corpus\]'"):
         ArrowFilter()(None)

@@ -27,7 +27,7 @@ def host(module: str, extra: str) -> Any:
     try:
         return import_module(module)
     except ImportError as error:
-        raise ImportError(f"{module.partition('.')[0]} is not installed: pip install 'consent-text-detector[{extra}]'") from error
+        raise ImportError(f"{error.name} is not installed: pip install 'consent-text-detector[{extra}]'") from error
 
 
 @dataclass(frozen=True)

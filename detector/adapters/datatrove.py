@@ -15,7 +15,7 @@ try:
     from datatrove.data import Document
     from datatrove.pipeline.filters.base_filter import BaseFilter
 except ImportError as error:
-    raise ImportError("datatrove is not installed: pip install 'consent-text-detector[datatrove]'") from error
+    raise ImportError(f"{error.name} is not installed: pip install 'consent-text-detector[datatrove]'") from error
 
 
 class ConsentFilter(BaseFilter):  # type: ignore[misc]  # the host is no dependency, so it has no types here
