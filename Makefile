@@ -62,7 +62,7 @@ build/packages.jsonl.gz: .venv/tested data/packages.json
 	.venv-engines/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,engines]'
 	touch $@
 
-# dolma 1.2 needs numpy before 2, and datatrove needs 2; without the pins pip tries releases of what s3fs 2023.6 needs for many minutes
+# dolma 1.2 needs numpy before 2 (and Python before 3.13), datatrove numpy 2; without the pins pip tries releases of what s3fs 2023.6 needs for many minutes
 .venv-dolma/installed: Makefile
 	test -x .venv-dolma/bin/python || $(PYTHON) -m venv .venv-dolma
 	.venv-dolma/bin/python -m pip install --quiet --disable-pip-version-check 'dolma==1.2.1' 'aiobotocore==2.5.4' 'boto3==1.28.17'

@@ -15,7 +15,7 @@ os.environ.update(
     PYSPARK_PYTHON=sys.executable,
     SPARK_LOCAL_IP="127.0.0.1",
     RAY_USAGE_STATS_ENABLED="0",
-    RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0",
+    RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0",  # else it warns that this will be so one day
     HF_HUB_OFFLINE="1",
 )
 PARTITIONS = 4

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from datatrove.data import Document
 from datatrove.executor import LocalPipelineExecutor
 from datatrove.pipeline.writers import JsonlWriter
 
-from detector.adapters.arrow import SPANS, VERDICT, detector_of
+from detector.adapters.arrow import SPANS, VERDICT, ArrowFilter, detector_of
 from detector.adapters.datasets import ConsentFilter as DatasetsFilter
 from detector.adapters.datatrove import ConsentFilter as DatatroveFilter
 from detector.adapters.ray import ConsentFilter as RayFilter
@@ -216,18 +217,18 @@ def test_documents_of_nothing_else_are_dropped_where_asked(spark: Any, ray: Any,
 
 
 def test_a_spark_worker_that_dies_costs_a_retry_and_no_record(spark: Any, tmp_path: Path) -> None:
-    died = str(tmp_path / "died")
+    died = tmp_path / "died"
     frame = spark_frame(spark)
 
     def dying(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for i, batch in enumerate(Batches(RayFilter())(batches)):
-            if i == 1 and not os.path.exists(died):  # noqa: PTH110
-                Path(died).touch()
+        for i, batch in enumerate(Batches(ArrowFilter())(batches)):
+            if i == 1 and not died.exists():
+                died.touch()
                 os.kill(os.getpid(), signal.SIGKILL)
             yield batch
 
     found = frame.mapInArrow(dying, filter_consent(frame).schema).toArrow().to_pylist()
-    assert os.path.exists(died)  # noqa: PTH110
+    assert died.exists()
     assert len(found) == len(rows())
     assert {name: Expected(*row) for name, row in of_rows(found).items()} == expected()
 
@@ -251,7 +252,7 @@ def test_a_ray_actor_that_dies_costs_a_retry_and_no_record(ray: Any, tmp_path: P
 
 def test_a_spark_worker_loads_the_model_once(spark: Any) -> None:
     def loads(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for _ in Batches(RayFilter())(batches):
+        for _ in Batches(ArrowFilter())(batches):
             yield pa.RecordBatch.from_pydict({"worker": [os.getpid()], "loads": [detector_of.cache_info().misses]})
 
     found = spark.createDataFrame(table()).repartition(8, "id").mapInArrow(loads, "worker long, loads long").toArrow().to_pylist()
@@ -259,9 +260,7 @@ def test_a_spark_worker_loads_the_model_once(spark: Any) -> None:
     assert {row["loads"] for row in found} == {1}
 
 
-@pytest.mark.parametrize("pickled", [DatatroveFilter(), DatasetsFilter(), RayFilter(), Batches(RayFilter())], ids=repr)
+@pytest.mark.parametrize("pickled", [DatatroveFilter(), DatasetsFilter(), RayFilter(), Batches(ArrowFilter())], ids=repr)
 def test_a_filter_pickles_without_the_model(pickled: Any) -> None:
-    import pickle
-
     detector_of(None, "precision")
     assert len(pickle.dumps(pickled)) < 2_000
