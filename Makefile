@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint types unit gate wheel model clean
+.PHONY: demo test lint types unit gate wheel test-engines bench-engines model clean
 
 demo: .venv/installed
 	@echo "--- data/example.txt, filtered:" && $(BIN)/consent-detector filter data/example.txt
@@ -28,6 +28,14 @@ gate: .venv/installed
 wheel: .venv/tested
 	$(BIN)/python tests/check_wheel.py
 
+# the adapters on the engines themselves: 2 GB of packages, which make test does without; Spark needs Java 17 or later besides
+test-engines: .venv-engines/installed .venv-dolma/installed
+	.venv-engines/bin/python -m pytest tests/engines
+
+# each adapter beside filter_batch in one process, on labelled documents: the tables of README.md
+bench-engines: .venv-engines/installed
+	.venv-engines/bin/python -W ignore -m tests.engines.bench $(PAGES)
+
 # the shipped model; PAGES and STRINGS are prepared files of labelled public texts, PACKAGES is fetched (data/README.md)
 PAGES ?= ../shared/pages/pages.jsonl.gz ../shared/pages/wcxb.jsonl.gz
 STRINGS ?= ../shared/strings/consent.jsonl ../shared/strings/prose.jsonl.gz
@@ -49,5 +57,16 @@ build/packages.jsonl.gz: .venv/tested data/packages.json
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@ .venv/installed
 
+.venv-engines/installed: pyproject.toml
+	test -x .venv-engines/bin/python || $(PYTHON) -m venv .venv-engines
+	.venv-engines/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,engines]'
+	touch $@
+
+# dolma 1.2 needs numpy before 2 (and Python before 3.13), datatrove numpy 2; without the pins pip tries releases of what s3fs 2023.6 needs for many minutes
+.venv-dolma/installed: Makefile
+	test -x .venv-dolma/bin/python || $(PYTHON) -m venv .venv-dolma
+	.venv-dolma/bin/python -m pip install --quiet --disable-pip-version-check 'dolma==1.2.1' 'aiobotocore==2.5.4' 'boto3==1.28.17'
+	touch $@
+
 clean:
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-engines .venv-dolma build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

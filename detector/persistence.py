@@ -11,6 +11,7 @@ import os
 import pickle
 import zlib
 from collections.abc import Mapping
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
@@ -140,12 +141,12 @@ def load_model(path: str | os.PathLike[str] | None = None) -> Model:
     FileNotFoundError, OSError
         If there is no such file, or it can't be read.
     """
-    path = SHIPPED if path is None else Path(path)
-    raw = path.read_bytes()
+    # the package may lie in an archive, as it does where an engine sends it to its workers
+    raw = files("detector").joinpath("model", SHIPPED.name).read_bytes() if path is None else Path(path).read_bytes()
     try:
         return _check(_unpickle(_decompress(raw)))
     except ModelError as error:
-        raise ModelError(f"{path} is no usable model file: {error}. Make one with `consent-training fit`.") from error.__cause__
+        raise ModelError(f"{path or SHIPPED} is no usable model file: {error}. Make one with `consent-training fit`.") from error.__cause__
 
 
 def _decompress(raw: bytes) -> bytes:

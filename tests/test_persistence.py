@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 import zlib
@@ -74,6 +75,13 @@ def test_the_same_model_gives_the_same_bytes(path: Path, tmp_path: Path) -> None
 
 def test_the_shipped_model_is_small() -> None:
     assert SHIPPED.stat().st_size <= 5_000_000
+
+
+def test_the_shipped_model_is_read_from_a_package_in_an_archive(tmp_path: Path) -> None:
+    archive = shutil.make_archive(str(tmp_path / "package"), "zip", SHIPPED.parents[2], "detector")
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import detector; print(detector.__file__, detector.Detector.load().threshold)"
+    out = subprocess.run([sys.executable, "-c", code, archive], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert out.split() == [f"{archive}/detector/__init__.py", str(Detector.load().threshold)]
 
 
 class Gadget:
