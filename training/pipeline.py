@@ -25,7 +25,8 @@ HOT_SHARE: Final = 0.005
 """Share of the buckets that count once in a line (`OccurrenceTfidf`); .01 of so many would be 4 % of the occurrences in articles, and cost a tenth
 of the speed."""
 TOLERANCE: Final = 1e-5
-"""The paragraph stage is fitted to this tolerance in single precision; further steps only fit the training texts more closely (`training/README.md`)."""
+"""The paragraph stage is fitted to this tolerance, in single precision; further steps only fit the training texts more closely
+(`training/README.md`)."""
 LINES_AT_ONCE: Final = 4000
 
 
