@@ -362,8 +362,8 @@ def test_an_output_that_cannot_be_is_refused_before_anything_is_read(
 
 def test_a_lost_document_is_an_error(tmp_path: Path, detector: Detector, monkeypatch: pytest.MonkeyPatch) -> None:
     source = jsonl(tmp_path / "a.jsonl", {"text": PAGE}, {"text": ARTICLE})
-    monkeypatch.setattr("detector.run.read_units", lambda *a: (unit._replace(documents=3) for unit in read_units(*a)))
-    with pytest.raises(files.CorpusError, match="3 documents were read, but"):
+    monkeypatch.setattr("detector.run.read_units", lambda *a: (unit._replace(n_rows=3) for unit in read_units(*a)))
+    with pytest.raises(files.CorpusError, match="3 rows were read, 0 without a document, but"):
         filter_corpus(detector, [*jobs_of([str(source)], str(tmp_path / "b.jsonl"))], Run(Options(), {}))
 
 
