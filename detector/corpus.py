@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from itertools import islice
 from typing import IO, Any, Final, Literal, NamedTuple
 
-from detector.files import STANDARD, CorpusError, extra, name_of, open_bytes, opened, size_of, without_compression, written
+from detector.files import COMPRESSIONS, STANDARD, CorpusError, extra, is_file, name_of, open_bytes, opened, size_of, without_compression, written
 
 __all__ = ["FORMATS", "STANDARD", "CorpusError", "Format", "Record", "Unit", "format_of", "json_line", "read_records", "read_units", "written"]
 
@@ -43,12 +43,12 @@ class Unit(NamedTuple):
     file_format : {"text", "jsonl", "wet", "parquet"}
     first : int
         Number of the first line, record or row, from 1.
-    rows : bytes, list or pyarrow.RecordBatch
-        A text file, or lines with their line ends; head and body of WARC records; rows.
+    rows : bytes, int, list or pyarrow.RecordBatch
+        A text file, or lines with their line ends, or the length of these; head and body of WARC records; rows.
     n_rows : int
         How many files, lines, records or rows these are.
     stored : int
-        Bytes of the file, as it is stored, up to the end of the unit.
+        Bytes of the file, as it is stored, up to the end of the unit; for a compressed file about.
     ends_group : bool
         Whether this is the end of a row group of a Parquet file.
     """
@@ -153,13 +153,40 @@ def read_units(path: str, file_format: Format, text_field: str = "text") -> Gene
         if file_format == "text":
             yield Unit(path, file_format, 1, file.read(), 1, size_of(path) or 0)
             return
-        first = 1
+        first, end = 1, 0
         parts: Iterator[tuple[Any, int]] = _lines(file) if file_format == "jsonl" else _batches(_warc_records(file, name_of(path)))
         for rows, n in parts:
-            yield Unit(path, file_format, first, rows, n, 0 if path == STANDARD else stored.tell())
+            end += len(rows)
+            yield Unit(
+                path, file_format, first, rows, n, end if file_format == "jsonl" and file is stored else 0 if path == STANDARD else stored.tell()
+            )
             first += n
         if first == 1:
             yield Unit(path, file_format, 1, b"" if file_format == "jsonl" else [], 0, 0)
+
+
+def in_file(unit: Unit) -> Unit:
+    """A unit for another process; lines of a plain local file are named by their place, which costs less than to send them."""
+    is_plain = unit.file_format == "jsonl" and not unit.path.endswith(COMPRESSIONS) and is_file(unit.path)
+    return unit._replace(rows=len(unit.rows)) if is_plain else unit
+
+
+def from_file(unit: Unit) -> Unit:
+    """A unit with its lines, where they were named by their place.
+
+    Raises
+    ------
+    CorpusError
+        If the file has become shorter.
+    """
+    if not isinstance(unit.rows, int):
+        return unit
+    with opened(unit.path) as (file, _):
+        file.seek(unit.stored - unit.rows)
+        rows = file.read(unit.rows)
+    if len(rows) < unit.rows:
+        raise CorpusError(f"{unit.path}: was changed while it was read")
+    return unit._replace(rows=rows)
 
 
 def _lines(file: IO[bytes]) -> Iterator[tuple[bytes, int]]:

@@ -122,6 +122,11 @@ def is_directory(path: str) -> bool:
     return Path(path).is_dir()
 
 
+def is_file(path: str) -> bool:
+    """Whether there is a local file of that name that can be read from any place; a pipe can't."""
+    return not is_remote(path) and Path(path).is_file()
+
+
 def make_directory(path: str) -> None:
     """Make a directory, with those above it, if it is not there."""
     if is_remote(path):

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+import numpy as np
+
 from detector.corpus import (
     CorpusError,
     Defect,
@@ -58,11 +60,14 @@ class Changes(NamedTuple):
     ----------
     kept : list of int, or None
         Rows to keep; None for all.
+    changed : list of int
+        Rows with another text.
     column : pyarrow.Array or None
-        Of the rows kept, the text or the column to add; None for no change.
+        Texts of the rows that are changed, or of those kept the column to add; None for no change.
     """
 
     kept: list[int] | None
+    changed: list[int]
     column: Any
 
 
@@ -240,26 +245,37 @@ def _warc_head(head: bytes, body: bytes) -> bytes:
 def _changes(unit: Unit, kept: Sequence[tuple[Record, FilteredDocument]], options: Options) -> Changes:
     """What is to become of rows: those that are kept, with the filtered text or with a column more."""
     arrow = extra("pyarrow", "Parquet")
-    column = None
+    rows = [record.row for record, _ in kept] if len(kept) < unit.n_rows else None
     if options.output == "scores":
-        column = arrow.array([line_qualities(document) for _, document in kept], arrow.list_(arrow.float64()))
-    elif options.output == "spans":
+        return Changes(rows, [], arrow.array([line_qualities(document) for _, document in kept], arrow.list_(arrow.float64())))
+    if options.output == "spans":
         span = arrow.struct([("start", arrow.int64()), ("end", arrow.int64()), ("probability", arrow.float64())])
-        column = arrow.array([removed_spans(document) for _, document in kept], arrow.list_(span))
-    elif any(document.text is not document.original for _, document in kept):
-        column = arrow.array([document.text for _, document in kept], unit.rows.schema.field(options.text_field).type)
-    return Changes([record.row for record, _ in kept] if len(kept) < unit.n_rows else None, column)
+        return Changes(rows, [], arrow.array([removed_spans(document) for _, document in kept], arrow.list_(span)))
+    changed = {record.row: document.text for record, document in kept if document.text is not document.original}
+    return Changes(rows, list(changed), arrow.array(changed.values(), arrow.large_string()) if changed else None)
 
 
 def changed_rows(rows: Any, changes: Changes, options: Options) -> Any:
     """Rows of a Parquet file (pyarrow.RecordBatch) with the filtered text, or with a column more."""
+    arrow = extra("pyarrow", "Parquet")
+    if changes.changed:
+        place = rows.schema.get_field_index(options.text_field)
+        rows = rows.set_column(place, rows.schema.field(place), _replaced(rows.column(place), changes))
     if changes.kept is not None:  # slices, since pyarrow can't take or filter every type
-        arrow = extra("pyarrow", "Parquet")
         slices = arrow.Table.from_batches([rows.slice(row, 1) for row in changes.kept], rows.schema)
         rows = next(iter(slices.combine_chunks().to_batches()), rows.slice(0, 0))
     if options.output == "text":
-        if changes.column is None:
-            return rows
-        place = rows.schema.get_field_index(options.text_field)
-        return rows.set_column(place, rows.schema.field(place), changes.column)
+        return rows
     return rows.append_column("line_quality" if options.output == "scores" else "consent_spans", changes.column)
+
+
+def _replaced(texts: Any, changes: Changes) -> Any:
+    """A column of texts with some replaced. To make it anew takes 7 times as long where one in twenty is, twice where two in five are."""
+    arrow = extra("pyarrow", "Parquet")
+    mask = np.zeros(len(texts), np.bool_)
+    mask[changes.changed] = True
+    if arrow.types.is_string(texts.type) or arrow.types.is_large_string(texts.type):
+        return extra("pyarrow.compute", "Parquet").replace_with_mask(texts, mask, changes.column.cast(texts.type))
+    column = np.array(texts.to_pylist(), object)  # pyarrow can't replace in a dictionary or a view
+    column[mask] = changes.column.to_pylist()
+    return arrow.array(column.tolist(), texts.type)

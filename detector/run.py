@@ -20,7 +20,7 @@ from typing import IO, Any, Final, NamedTuple
 
 from joblib.externals.loky import BrokenProcessPool, ProcessPoolExecutor
 
-from detector.corpus import CorpusError, Format, Unit, format_of, known_format, read_units
+from detector.corpus import CorpusError, Format, Unit, format_of, from_file, in_file, known_format, read_units
 from detector.files import (
     BUFFER_BYTES,
     COMPRESSIONS,
@@ -395,7 +395,7 @@ def _results(detector: Detector, jobs: Sequence[Job], plan: _Plan) -> Generator[
 def _divided(unit: Unit, text_field: str) -> tuple[Unit, Unit]:
     """What a worker needs of a unit, and what is needed here to write it: the other columns of a Parquet file stay here."""
     if unit.file_format != "parquet":
-        return unit, unit._replace(rows=None)
+        return in_file(unit), unit._replace(rows=None)
     names = [text_field, *(["id"] if unit.rows.schema.names.count("id") == 1 and text_field != "id" else [])]
     return unit._replace(rows=unit.rows.select(names)), unit
 
@@ -435,7 +435,7 @@ _worker: list[tuple[Detector, _Plan]] = []
 def _work(job: Job, unit: Unit | None = None) -> Result | _Staged:
     """Filter a unit of a file, or all of it."""
     detector, plan = _worker[0]
-    return _filter_unit(detector, job, unit, plan) if unit else _filter_job(detector, job, plan)
+    return _filter_unit(detector, job, from_file(unit), plan) if unit else _filter_job(detector, job, plan)
 
 
 def _write(job: Job, items: Iterator[_Item], plan: _Plan, progress: _Progress) -> _Staged:
