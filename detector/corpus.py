@@ -157,9 +157,8 @@ def read_units(path: str, file_format: Format, text_field: str = "text") -> Gene
         parts: Iterator[tuple[Any, int]] = _lines(file) if file_format == "jsonl" else _batches(_warc_records(file, name_of(path)))
         for rows, n in parts:
             end += len(rows)
-            yield Unit(
-                path, file_format, first, rows, n, end if file_format == "jsonl" and file is stored else 0 if path == STANDARD else stored.tell()
-            )
+            is_exact = file_format == "jsonl" and file is stored
+            yield Unit(path, file_format, first, rows, n, end if is_exact or path == STANDARD else stored.tell())
             first += n
         if first == 1:
             yield Unit(path, file_format, 1, b"" if file_format == "jsonl" else [], 0, 0)
