@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint types unit gate wheel model clean
+.PHONY: demo test lint types unit gate wheel bench model clean
 
 demo: .venv/installed
 	@echo "--- data/example.txt, filtered:" && $(BIN)/consent-detector filter data/example.txt
@@ -27,6 +27,10 @@ gate: .venv/installed
 # the wheel, installed alone in an empty environment, filters a document
 wheel: .venv/tested
 	$(BIN)/python tests/check_wheel.py
+
+# speed and memory, as ratios; let nothing else run meanwhile
+bench: .venv/tested
+	$(BIN)/consent-training benchmark
 
 # the shipped model; PAGES and STRINGS are prepared files of labelled public texts, PACKAGES is fetched (data/README.md)
 PAGES ?= ../shared/pages/pages.jsonl.gz ../shared/pages/wcxb.jsonl.gz
