@@ -13,7 +13,20 @@ from importlib.util import find_spec
 from itertools import islice
 from typing import IO, Any, Final, Literal, NamedTuple
 
-from detector.files import COMPRESSIONS, STANDARD, CorpusError, extra, is_file, name_of, open_bytes, opened, size_of, without_compression, written
+from detector.files import (
+    BUFFER_BYTES,
+    COMPRESSIONS,
+    STANDARD,
+    CorpusError,
+    extra,
+    is_file,
+    name_of,
+    open_bytes,
+    opened,
+    size_of,
+    without_compression,
+    written,
+)
 
 __all__ = ["FORMATS", "STANDARD", "CorpusError", "Format", "Record", "Unit", "format_of", "json_line", "read_records", "read_units", "written"]
 
@@ -277,7 +290,7 @@ def _parquet_units(path: str, text_field: str) -> Iterator[Unit]:
         raise CorpusError("a Parquet file can't be read from standard input; give its name")
     try:
         with open_bytes(path) as stored:
-            file = parquet.ParquetFile(stored)
+            file = parquet.ParquetFile(stored, buffer_size=BUFFER_BYTES, pre_buffer=False)  # else a row group is read as a whole
             schema, n_rows, size = file.schema_arrow, file.metadata.num_rows, size_of(path) or 0
             if schema.names.count(text_field) != 1:
                 names = ", ".join(map(repr, schema.names))
