@@ -15,11 +15,12 @@ from detector.corpus import FORMATS, Record, json_line, read_records
 from detector.explain import Explanation
 from detector.files import STANDARD, CorpusError, digest_of, written
 from detector.filtering import Detector, FilteredDocument
+from detector.jobs import jobs_of
 from detector.model import LABELS, THRESHOLDS
 from detector.paragraphs import Paragraph
 from detector.persistence import SHIPPED, ModelError
 from detector.results import OUTPUTS, Options
-from detector.run import Run, filter_corpus, jobs_of
+from detector.run import Run, filter_corpus
 
 DOUBTFUL = (0.01, 0.99)
 RED, GREEN, GREY, PLAIN = "\033[31m", "\033[32m", "\033[90m", "\033[0m"

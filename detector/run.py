@@ -6,32 +6,25 @@ import hashlib
 import json
 import os
 import signal
-import sys
 import tempfile
 import threading
 import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
-from importlib.util import find_spec
 from itertools import groupby
 from typing import IO, Any, Final, NamedTuple
 
 from joblib.externals.loky import BrokenProcessPool, ProcessPoolExecutor
 
-from detector.corpus import CorpusError, Format, Unit, format_of, from_file, in_file, known_format, read_units
+from detector.corpus import CorpusError, Unit, from_file, in_file, read_units
 from detector.files import (
     BUFFER_BYTES,
-    COMPRESSIONS,
     STANDARD,
     digest_of,
-    extra,
-    found,
     hidden,
-    is_directory,
     is_private,
-    make_directory,
     open_bytes,
     packed,
     publish,
@@ -43,10 +36,10 @@ from detector.files import (
     written_bytes,
 )
 from detector.filtering import Detector
-from detector.results import COUNTS, Options, Result, changed_rows, filter_unit
+from detector.jobs import Job
+from detector.outputs import ParquetOutput, PlainOutput, Progress, showing
+from detector.results import COUNTS, Options, Result, filter_unit
 
-ROW_GROUP_BYTES: Final = 64_000_000
-"""A row group of a Parquet output ends where one of the input does, or at this size of its rows in memory."""
 POOL_THREAD: Final = "_ExecutorManagerThread"
 """Class of the thread in which loky watches its workers."""
 AHEAD: Final = 2
@@ -55,14 +48,6 @@ FILES_AHEAD: Final = 32
 """Whole files that wait for each worker: many, since those behind a long one are to be gone through meanwhile."""
 WATCH_SECONDS: Final = 0.1
 """So often a worker looks whether the process that it works for is still there."""
-
-
-class Job(NamedTuple):
-    """A file to filter and where to."""
-
-    path: str
-    output: str
-    file_format: Format
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,86 +76,6 @@ class Run:
     resume: bool = False
 
 
-def jobs_of(inputs: Sequence[str], to: str, given: Format | None = None, output: str | None = None) -> list[Job]:
-    """Find the files that the inputs stand for, and name an output for each; folders below an output directory are made.
-
-    Parameters
-    ----------
-    inputs : sequence of str
-        Files, directories, globs, remote addresses, or ``-``.
-    to : str
-        File or directory.
-    given : str, optional
-        Format of the inputs; by default it is told by their names.
-    output : str, optional
-        What `filter` writes (`detector.results.OUTPUTS`); None for commands that write lines of their own.
-
-    Returns
-    -------
-    list of Job
-
-    Raises
-    ------
-    CorpusError
-        If there are none, or no place for several outputs, or one place for two, or if a format can't be written under an output's name.
-    """
-    files: list[tuple[str, str]] = []
-    several = len(inputs) > 1
-    for pattern in inputs:
-        matches = found(pattern)
-        if matches is None:
-            files.append((pattern, "stdin" if pattern == STANDARD else pattern.replace(os.sep, "/").rpartition("/")[2]))
-            continue
-        several = True
-        matches = [(path, name) for path, name in matches if given or known_format(path) or not is_directory(pattern)]
-        if not matches:
-            raise CorpusError(f"{pattern}: no file of a known name (.txt, .jsonl, .ndjson, .wet, .warc, .parquet; .gz or .zst may follow)")
-        files += matches
-    formats = [format_of(path, given) for path, _ in files]
-    if not several and not (to != STANDARD and is_directory(to)):
-        jobs = [Job(files[0][0], to, formats[0])]
-    elif to == STANDARD and set(formats) <= {"jsonl", "wet"}:
-        jobs = [Job(path, STANDARD, kind) for (path, _), kind in zip(files, formats, strict=True)]
-    elif to == STANDARD or (known_format(to) and not is_directory(to)):
-        raise CorpusError(f"{len(files)} inputs need a directory as output, got {to!r}; name one with -o")
-    else:
-        names = [_json_name(name) if kind == "wet" and output != "text" else name for (_, name), kind in zip(files, formats, strict=True)]
-        jobs = [Job(path, f"{to.rstrip('/')}/{name}", kind) for (path, _), name, kind in zip(files, names, formats, strict=True)]
-        for folder in dict.fromkeys(job.output.rpartition("/")[0] for job in jobs):
-            make_directory(folder)
-    _check_names(jobs)
-    if output:
-        _check_formats(jobs, output)
-    return jobs
-
-
-def _json_name(name: str) -> str:
-    """Name of the JSONL file that is made of a WET file."""
-    compression = next((suffix for suffix in COMPRESSIONS if name.endswith(suffix)), "")
-    return name.removesuffix(compression) + ".jsonl" + compression
-
-
-def _check_names(jobs: list[Job]) -> None:
-    names = set()
-    for job in jobs:
-        if job.output != STANDARD and job.output in names:
-            raise CorpusError(f"two inputs would be written to {job.output}; give them one by one")
-        names.add(job.output)
-
-
-def _check_formats(jobs: list[Job], output: str) -> None:
-    for job in jobs:
-        target = known_format(job.output)
-        if job.file_format == "parquet" and (target != "parquet" or output == "dolma"):
-            raise CorpusError(
-                f"{job.path}: Parquet is written as Parquet, with --output text, spans or scores, got {job.output!r}, --output {output}"
-            )
-        if job.file_format != "parquet" and target == "parquet":
-            raise CorpusError(f"{job.path}: {job.file_format} can't be written as Parquet, got {job.output!r}; give another name with -o")
-        if target == "wet" and (output != "text" or job.file_format != "wet"):
-            raise CorpusError(f"{job.path}: only filtered WET is written as WET, got {job.output!r}; give a name that ends in .jsonl with -o")
-
-
 def filter_corpus(detector: Detector, jobs: Sequence[Job], run: Run) -> dict[str, int]:
     """Filter files.
 
@@ -197,7 +102,7 @@ def filter_corpus(detector: Detector, jobs: Sequence[Job], run: Run) -> dict[str
         plan = _Plan(run, sides, os.getpid())
         stack.push(lambda error, *_: remove_leftovers(plan.paths(jobs)) if error else None)
         remove_leftovers(plan.paths(jobs))
-        progress = stack.enter_context(_progress(jobs))
+        progress = stack.enter_context(showing(jobs))
         results = stack.enter_context(closing(_results(detector, jobs, plan)))
         counts_of = []
         for number, items in groupby(results, lambda item: item.number):
@@ -328,9 +233,10 @@ def _tasks(jobs: Sequence[Job], plan: _Plan) -> Generator[tuple[int, Unit | Job 
     """
     workers = plan.run.workers
     sizes = [size_of(job.path) or 0 for job in jobs] if workers > 1 else []
+    share = sum(sizes) / workers
     n_whole = len(sizes) // workers * workers
     for number, job in enumerate(jobs):
-        if number < n_whole and sizes[number] * workers <= sum(sizes) and _is_of_files(job) and not is_private(job.path) | is_private(job.output):
+        if number < n_whole and sizes[number] <= share and _is_of_files(job) and not (is_private(job.path) or is_private(job.output)):
             yield number, job
         elif done := plan.finished(job):
             yield number, done
@@ -349,7 +255,7 @@ def _filter_job(detector: Detector, job: Job, plan: _Plan) -> _Staged:
     if done := plan.finished(job):
         return done
     with closing(read_units(job.path, job.file_format, plan.run.options.text_field)) as units:
-        return _write(job, (_Item(0, unit, _filter_unit(detector, job, unit, plan)) for unit in units), plan, _Progress(None))
+        return _write(job, (_Item(0, unit, _filter_unit(detector, job, unit, plan)) for unit in units), plan, Progress(None))
 
 
 def _results(detector: Detector, jobs: Sequence[Job], plan: _Plan) -> Generator[_Item, None, None]:
@@ -438,12 +344,12 @@ def _work(job: Job, unit: Unit | None = None) -> Result | _Staged:
     return _filter_unit(detector, job, from_file(unit), plan) if unit else _filter_job(detector, job, plan)
 
 
-def _write(job: Job, items: Iterator[_Item], plan: _Plan, progress: _Progress) -> _Staged:
+def _write(job: Job, items: Iterator[_Item], plan: _Plan, progress: Progress) -> _Staged:
     """Write what came of a job's units, under temporary names."""
     counts = dict.fromkeys(COUNTS, 0)
     n_rows = passed = 0
     with ExitStack() as stack:
-        out: _Bytes | _RowGroups | None = None
+        out: PlainOutput | ParquetOutput | None = None
         others: dict[str, IO[bytes]] = {}
         for _, unit, result in items:
             if isinstance(result, _Staged):
@@ -452,7 +358,7 @@ def _write(job: Job, items: Iterator[_Item], plan: _Plan, progress: _Progress) -
             if out is None:
                 others = {kind: stack.enter_context(staged(path, plan.owner)) for kind, path in plan.targets(job).items()}
                 stored = stack.enter_context(staged(job.output, plan.owner))
-                out = stack.enter_context(closing((_RowGroups if job.file_format == "parquet" else _Bytes)(stored, job, plan.run.options)))
+                out = stack.enter_context(closing((ParquetOutput if job.file_format == "parquet" else PlainOutput)(stored, job, plan.run.options)))
             if unit:
                 out.write(unit, result)
                 for kind, other in others.items():
@@ -465,82 +371,3 @@ def _write(job: Job, items: Iterator[_Item], plan: _Plan, progress: _Progress) -
         raise CorpusError(f"{job.path}: {n_rows} rows were read, {passed} without a document, but {counts}; this is a defect, don't use the output")
     progress.show(size_of(job.path) or 0, {}, ends=True)
     return _Staged(counts, {"bytes": size_of(job.path), "sha256": digest_of(job.path)} if _is_of_files(job) else {})
-
-
-class _Bytes:
-    """An output of bytes, which come as they are to be stored."""
-
-    def __init__(self, stored: IO[bytes], job: Job, _: Options) -> None:
-        self._stored = stored
-        self._name = job.output
-        self._is_empty = True
-
-    def write(self, _: Unit, result: Result) -> None:
-        self._stored.write(result.rows)
-        self._is_empty = self._is_empty and not result.rows
-
-    def close(self) -> None:
-        if self._is_empty:
-            self._stored.write(packed(b"", self._name))
-
-
-class _RowGroups:
-    """A Parquet output with the row groups and the compression of its input."""
-
-    def __init__(self, stored: IO[bytes], job: Job, options: Options) -> None:
-        self._parquet = extra("pyarrow.parquet", f"{job.path}: Parquet")
-        self._stored = stored
-        self._options = options
-        with open_bytes(job.path) as file:
-            facts = self._parquet.read_metadata(file)
-        name = facts.row_group(0).column(0).compression if facts.num_row_groups else "SNAPPY"
-        self._compression = {"UNCOMPRESSED": "NONE", "LZ4_RAW": "LZ4"}.get(name, name)
-        self._writer: Any = None
-        self._waiting: list[Any] = []
-
-    def write(self, unit: Unit, result: Result) -> None:
-        rows = changed_rows(unit.rows, result.rows, self._options)
-        if self._writer is None:
-            self._writer = self._parquet.ParquetWriter(self._stored, rows.schema, compression=self._compression)
-        self._waiting.append(rows)
-        if unit.ends_group or sum(waiting.nbytes for waiting in self._waiting) >= ROW_GROUP_BYTES:
-            table = extra("pyarrow", "Parquet").Table.from_batches(self._waiting)
-            self._waiting = []
-            if table.num_rows:
-                self._writer.write_table(table, table.num_rows)
-
-    def close(self) -> None:
-        if self._writer:
-            self._writer.close()
-
-
-class _Progress:
-    """Progress over the stored bytes of all inputs, with documents a second and the share of characters removed; none if `bar` is None."""
-
-    def __init__(self, bar: Any) -> None:
-        self._bar = bar
-        self._before = 0
-        self._counts = dict.fromkeys(COUNTS, 0)
-
-    def show(self, stored: int, counts: dict[str, int], *, ends: bool = False) -> None:
-        """Take note of the position in a file, and of counts of what has come since."""
-        if self._bar is None:
-            return
-        for name, n in counts.items():
-            self._counts[name] += n
-        seconds = max(self._bar.format_dict["elapsed"], 1e-9)
-        share = self._counts["characters"] / max(self._counts["characters_read"], 1)
-        self._bar.set_postfix_str(f"{self._counts['documents'] / seconds:,.0f} documents/s, {share:.1%} removed", refresh=False)
-        self._bar.update(max(stored - self._before, 0))
-        self._before = 0 if ends else stored
-
-
-@contextmanager
-def _progress(jobs: Sequence[Job]) -> Iterator[_Progress]:
-    """Show progress if standard error is a terminal and tqdm is installed."""
-    if not sys.stderr.isatty() or not find_spec("tqdm"):
-        yield _Progress(None)
-        return
-    total = sum(size_of(job.path) or 0 for job in jobs) or None
-    with extra("tqdm", "progress").tqdm(total=total, unit="B", unit_scale=True, file=sys.stderr) as bar:
-        yield _Progress(bar)

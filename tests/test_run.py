@@ -26,8 +26,9 @@ from hypothesis import strategies as st
 from detector import Detector, files
 from detector.cli import main
 from detector.corpus import read_units
+from detector.jobs import jobs_of
 from detector.results import Options
-from detector.run import Run, filter_corpus, jobs_of
+from detector.run import Run, filter_corpus
 from tests.test_cli import ARTICLE, BANNER, PAGE, jsonl, read_jsonl
 
 FILTERED = f"{ARTICLE}\n\n"
@@ -426,7 +427,7 @@ def test_remote_addresses_are_read_and_written(tmp_path: Path, root: str) -> Non
     base = root.format(tmp_path)
     if base.startswith("memory"):
         fsspec.filesystem("memory").put(str(local), str(local), recursive=True)
-    assert main(["filter", f"{base}/in", "-o", f"{base}/out", "--resume"]) == 0
+    assert main(["filter", f"{base}/in", "-o", f"{base}/out", "--resume", "--workers", "2"]) == 0
     assert main(["filter", f"{base}/in", "-o", f"{base}/out", "--resume"]) == 0
     assert main(["filter", f"{base}/in/*.jsonl", "-o", f"{base}/globbed"]) == 0
     assert main(["filter", f"{base}/in/a.jsonl", "-o", f"{base}/one.jsonl", "--removed", f"{base}/removed.jsonl"]) == 0
