@@ -40,8 +40,10 @@ def test_all_parts_are_measured(data: Path, tmp_path: Path, capsys: pytest.Captu
     assert list(figures) == parts
     assert {"scikit-learn on word 1-2-grams", "six phrases with in", "megabytes_per_second"} <= set(figures["scoring"])
     assert set(figures["scripts"]) == set(SCRIPTS) - {"English"}
-    for name in ("JSONL.zst", "Parquet"):
-        assert sum(key.startswith(f"{name}: ") for key in figures["corpora"]) == 3
+    expected = {
+        f"{name}: {what}" for name in ("JSONL.zst", "Parquet") for what in ("filtered, in times of the copy", "two workers, in times of one's speed")
+    }
+    assert set(figures["corpora"]) == {*expected, "two commands at once, in times of one's speed"}
     values = [value for part in parts[1:] for value in figures[part].values()]
     assert all(math.isfinite(value) and value > 0 for value in values)
     if sys.platform == "linux":
