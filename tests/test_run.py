@@ -320,18 +320,24 @@ def is_there(group: int) -> bool:
     return True
 
 
-def test_ctrl_c_ends_cleanly(tmp_path: Path) -> None:
-    source = jsonl(tmp_path / "in.jsonl", *[{"text": f"{PAGE}{ARTICLE}\n" * 30}] * 30_000)
-    command = [sys.executable, "-m", "detector.cli", "filter", str(source), "-o", str(tmp_path / "out.jsonl"), "--workers", "2"]
+@pytest.mark.parametrize("n_files", [1, 4])
+def test_ctrl_c_ends_cleanly(tmp_path: Path, n_files: int) -> None:
+    source, out = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    out.mkdir()
+    lines = (json.dumps({"text": f"{PAGE}{ARTICLE}\n" * 30}) + "\n") * 30_000
+    for i in range(n_files):
+        (source / f"{i}.jsonl").write_text(lines)
+    command = [sys.executable, "-m", "detector.cli", "filter", str(source), "-o", str(out), "--workers", "2"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
-        while not (started := list(tmp_path.glob(".out.jsonl.*.tmp"))) and process.poll() is None:
+        while not (started := list(out.glob(".*.tmp"))) and process.poll() is None:
             time.sleep(0.05)
         assert started
         os.killpg(process.pid, signal.SIGINT)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in err
-    assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
+    assert not list(out.iterdir())
 
 
 BAD = ["nonsense", '{"text": null}', '{"txt": "b"}', "[1]"]
