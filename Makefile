@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint types unit gate wheel test-engines bench-engines model clean
+.PHONY: demo test lint types unit gate wheel bench test-engines bench-engines model clean
 
 demo: .venv/installed
 	@echo "--- data/example.txt, filtered:" && $(BIN)/consent-detector filter data/example.txt
@@ -27,6 +27,10 @@ gate: .venv/installed
 # the wheel, installed alone in an empty environment, filters a document
 wheel: .venv/tested
 	$(BIN)/python tests/check_wheel.py
+
+# speed and memory, as ratios; let nothing else run meanwhile
+bench: .venv/tested
+	$(BIN)/consent-training benchmark
 
 # the adapters on the engines themselves: 2 GB of packages, which make test does without; Spark needs Java 17 or later besides
 test-engines: .venv-engines/installed .venv-dolma/installed

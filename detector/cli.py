@@ -15,11 +15,12 @@ from detector.corpus import FORMATS, Record, json_line, read_records
 from detector.explain import Explanation
 from detector.files import STANDARD, CorpusError, digest_of, written
 from detector.filtering import Detector, FilteredDocument
+from detector.jobs import jobs_of
 from detector.model import LABELS, THRESHOLDS
 from detector.paragraphs import Paragraph
 from detector.persistence import SHIPPED, ModelError
 from detector.results import OUTPUTS, Options
-from detector.run import Run, filter_corpus, jobs_of
+from detector.run import Run, filter_corpus
 
 DOUBTFUL = (0.01, 0.99)
 RED, GREEN, GREY, PLAIN = "\033[31m", "\033[32m", "\033[90m", "\033[0m"
@@ -92,7 +93,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="documents of nothing but consent text, or next to nothing, and privacy policies: keep them, with what is left (default), or drop them",
     )
     filtering.add_argument("--stats", metavar="FILE", help="write counts here, of all files and of each, as JSON")
-    filtering.add_argument("--workers", type=_workers, default=1, metavar="N", help="processes that filter (default: 1); the output is the same")
+    filtering.add_argument(
+        "--workers",
+        type=_workers,
+        default=1,
+        metavar="N",
+        help="processes that read, filter and write, whole files or parts of one (default: 1); the output is the same",
+    )
     filtering.add_argument("--resume", action="store_true", help="skip outputs that an earlier run made of the same input with the same settings")
     filtering.add_argument(
         "--on-error",
@@ -161,8 +168,9 @@ def _filtered(detector: Detector, records: Iterator[Record]) -> Iterator[tuple[R
 def run_filter(args: argparse.Namespace) -> int:
     """Write the documents without their consent text.
 
-    All other fields and columns and the order of documents are kept; counts go to standard error. An output appears under its name only
-    when it is complete. With --output spans or scores the text stays as it is, and each document is a JSON line, or a row, with what was found.
+    All other fields and columns and the order of documents are kept, of a JSON line byte for byte; counts go to standard error. An output appears
+    under its name only when it is complete. With --output spans or scores the text stays as it is, and each document is a JSON line, or a row, with
+    what was found.
     """
     if args.output == "dolma" and args.consent_only == "drop":
         raise CorpusError(

@@ -7,14 +7,26 @@ documents. A Parquet file has one document a row, in a column of strings. All bu
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator
 from functools import cache
 from importlib.util import find_spec
 from itertools import islice
 from typing import IO, Any, Final, Literal, NamedTuple
 
-from detector.files import STANDARD, CorpusError, extra, name_of, open_bytes, opened, size_of, without_compression, written
+from detector.files import (
+    BUFFER_BYTES,
+    COMPRESSIONS,
+    STANDARD,
+    CorpusError,
+    extra,
+    is_file,
+    name_of,
+    open_bytes,
+    opened,
+    size_of,
+    without_compression,
+    written,
+)
 
 __all__ = ["FORMATS", "STANDARD", "CorpusError", "Format", "Record", "Unit", "format_of", "json_line", "read_records", "read_units", "written"]
 
@@ -30,8 +42,9 @@ SUFFIXES: Final[dict[str, Format]] = {
 }
 """Names by which files of a directory are known."""
 UNIT_DOCUMENTS: Final = 1000
-UNIT_BYTES: Final = 8_000_000
-"""As many documents are held and handed to a worker at once as stay under both, so that memory is bounded."""
+UNIT_BYTES: Final = 4_000_000
+UNIT_LINES: Final = 10_000
+"""So much is held and handed to a worker at once, so that memory is bounded: WARC records and rows up to the first two, lines up to the last two."""
 
 
 class Unit(NamedTuple):
@@ -43,12 +56,12 @@ class Unit(NamedTuple):
     file_format : {"text", "jsonl", "wet", "parquet"}
     first : int
         Number of the first line, record or row, from 1.
-    rows : list or pyarrow.RecordBatch
-        Bytes of a text file or of the lines; head and body of WARC records; rows.
-    documents : int
-        How many documents these are.
+    rows : bytes, int, list or pyarrow.RecordBatch
+        A text file, or lines with their line ends, or the length of these; head and body of WARC records; rows.
+    n_rows : int
+        How many files, lines, records or rows these are.
     stored : int
-        Bytes of the file, as it is stored, up to the end of the unit.
+        Bytes of the file, as it is stored, up to the end of the unit; for a compressed file about.
     ends_group : bool
         Whether this is the end of a row group of a Parquet file.
     """
@@ -57,14 +70,13 @@ class Unit(NamedTuple):
     file_format: Format
     first: int
     rows: Any
-    documents: int
+    n_rows: int
     stored: int
     ends_group: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One document of a file.
+class Record(NamedTuple):
+    r"""One document of a file.
 
     Attributes
     ----------
@@ -74,7 +86,7 @@ class Record:
     row : int
         Its number in the unit.
     raw : bytes
-        The line as it was read, without its line end; for a text file and a WARC record, the text.
+        The line as it was read, without the "\n" at its end; for a text file and a WARC record, the text.
     fields : dict or None
         All fields of a JSONL line; address, date and identifier of a WARC record; the identifier of a row, if it has one; None for a text file.
     is_line : bool
@@ -91,7 +103,10 @@ class Record:
     @property
     def identity(self) -> dict[str, Any]:
         """Place, and identifier if there is one."""
-        return {"place": self.place, **({"id": self.exact_fields["id"]} if self.fields and "id" in self.fields else {})}
+        if not self.fields or "id" not in self.fields:
+            return {"place": self.place}
+        value = self.fields["id"]
+        return {"place": self.place, "id": value if isinstance(value, (str, int)) else self.exact_fields["id"]}
 
     @property
     def exact_fields(self) -> dict[str, Any]:
@@ -137,7 +152,7 @@ def read_units(path: str, file_format: Format, text_field: str = "text") -> Gene
     Yields
     ------
     Unit
-        Of a Parquet file at least one, which may be empty.
+        At least one, which may be empty.
 
     Raises
     ------
@@ -149,27 +164,81 @@ def read_units(path: str, file_format: Format, text_field: str = "text") -> Gene
         return
     with opened(path) as (file, stored):
         if file_format == "text":
-            yield Unit(path, file_format, 1, [file.read()], 1, size_of(path) or 0)
+            yield Unit(path, file_format, 1, file.read(), 1, size_of(path) or 0)
             return
-        first = 1
-        for rows in _batches(file if file_format == "jsonl" else _warc_records(file, name_of(path))):
-            here = 0 if path == STANDARD else stored.tell()
-            documents = sum(map(is_conversion, rows)) if file_format == "wet" else sum(not line.isspace() for line in rows)
-            yield Unit(path, file_format, first, rows, documents, here)
-            first += len(rows)
+        first, end = 1, 0
+        parts: Iterator[tuple[Any, int]] = _lines(file) if file_format == "jsonl" else _batches(_warc_records(file, name_of(path)))
+        for rows, n in parts:
+            end += len(rows)
+            is_exact = file_format == "jsonl" and file is stored
+            yield Unit(path, file_format, first, rows, n, end if is_exact or path == STANDARD else stored.tell())
+            first += n
+        if first == 1:
+            yield Unit(path, file_format, 1, b"" if file_format == "jsonl" else [], 0, 0)
 
 
-def _batches(rows: Iterable[Any]) -> Iterator[list[Any]]:
-    source = iter(rows)
-    while batch := list(_take(source)):
-        yield batch
+def in_file(unit: Unit) -> Unit:
+    """A unit for another process; lines of a plain local file are named by their place, which costs less than to send them."""
+    is_plain = unit.file_format == "jsonl" and not unit.path.endswith(COMPRESSIONS) and is_file(unit.path)
+    return unit._replace(rows=len(unit.rows)) if is_plain else unit
 
 
-def _take(rows: Iterator[Any]) -> Iterator[Any]:
+def from_file(unit: Unit) -> Unit:
+    """A unit with its lines, where they were named by their place.
+
+    Raises
+    ------
+    CorpusError
+        If the file has become shorter.
+    """
+    if not isinstance(unit.rows, int):
+        return unit
+    with opened(unit.path) as (file, _):
+        file.seek(unit.stored - unit.rows)
+        rows = file.read(unit.rows)
+    if len(rows) < unit.rows:
+        raise CorpusError(f"{unit.path}: was changed while it was read")
+    return unit._replace(rows=rows)
+
+
+def _lines(file: IO[bytes]) -> Iterator[tuple[bytes, int]]:
+    """Whole lines, `UNIT_BYTES` of them at a time, or one that is longer; and how many they are.
+
+    They are not split here: one search for the last line end and one count of all cost a tenth of what it takes to split 4 MB into lines.
+    """
+    begun: list[bytes] = []  # of a line that has no end yet
+    while data := file.read(UNIT_BYTES):
+        end = data.rfind(b"\n") + 1
+        if end:
+            yield from _few_lines(b"".join((*begun, memoryview(data)[:end])))
+            begun = []
+        begun.append(data[end:])
+    if data := b"".join(begun):
+        yield data, 1
+
+
+def _few_lines(data: bytes) -> Iterator[tuple[bytes, int]]:
+    """Cut lines with their line ends where they are many, and count them."""
+    n = data.count(b"\n")
+    if n <= UNIT_LINES:
+        yield data, n
+        return
+    lines = data.split(b"\n")[:-1]
+    for i in range(0, n, UNIT_LINES):
+        some = lines[i : i + UNIT_LINES]
+        yield b"\n".join(some) + b"\n", len(some)
+
+
+def _batches(records: Iterator[tuple[bytes, bytes]]) -> Iterator[tuple[list[tuple[bytes, bytes]], int]]:
+    while batch := list(_take(records)):
+        yield batch, len(batch)
+
+
+def _take(records: Iterator[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
     size = 0
-    for row in islice(rows, UNIT_DOCUMENTS):
-        yield row
-        size += len(row) if isinstance(row, bytes) else len(row[1])
+    for record in islice(records, UNIT_DOCUMENTS):
+        yield record
+        size += len(record[1])
         if size >= UNIT_BYTES:
             return
 
@@ -206,6 +275,9 @@ def warc_field(head: bytes, name: str) -> str | None:
     return None if value is None else value.strip().decode("utf-8", "replace")
 
 
+WARC_FIELDS: Final = {"id": "WARC-Record-ID", "url": "WARC-Target-URI", "date": "WARC-Date"}
+
+
 def is_conversion(row: tuple[bytes, bytes]) -> bool:
     """Whether a WARC record is a document."""
     return warc_field(row[0], "WARC-Type") == "conversion"
@@ -218,7 +290,7 @@ def _parquet_units(path: str, text_field: str) -> Iterator[Unit]:
         raise CorpusError("a Parquet file can't be read from standard input; give its name")
     try:
         with open_bytes(path) as stored:
-            file = parquet.ParquetFile(stored)
+            file = parquet.ParquetFile(stored, buffer_size=BUFFER_BYTES, pre_buffer=False)  # else a row group is read as a whole
             schema, n_rows, size = file.schema_arrow, file.metadata.num_rows, size_of(path) or 0
             if schema.names.count(text_field) != 1:
                 names = ", ".join(map(repr, schema.names))
@@ -265,30 +337,41 @@ def read_records(path: str, file_format: Format, text_field: str = "text") -> It
         for record in records_of(unit, text_field):
             if isinstance(record, Defect):
                 raise CorpusError(record.message)
-            yield record
+            if record:
+                yield record
 
 
-def records_of(unit: Unit, text_field: str) -> Iterator[Record | Defect]:
-    """Yield the documents of a unit, and what is wrong with those that can't be read."""
+def records_of(unit: Unit, text_field: str) -> Iterator[Record | Defect | None]:
+    """Yield for each row of a unit its document, or what is wrong with it, or None for a blank line or a WARC record that is no document."""
     name = name_of(unit.path)
     if unit.file_format == "parquet":
         yield from _of_rows(unit, text_field)
-        return
-    for i, row in enumerate(unit.rows):
-        raw = row
-        try:
-            if unit.file_format == "text":
-                yield Record(name, _decode(raw, name), i, raw, None)
-            elif unit.file_format == "wet":
-                if is_conversion(row):
-                    head, raw = row
-                    place = f"{name}:record {unit.first + i}"
-                    names = {"id": "WARC-Record-ID", "url": "WARC-Target-URI", "date": "WARC-Date"}
-                    yield Record(place, _decode(raw, place), i, raw, {key: warc_field(head, field) for key, field in names.items()})
-            elif not raw.isspace():
-                yield _of_line(raw.rstrip(b"\r\n"), f"{name}:{unit.first + i}", i, text_field)
-        except CorpusError as error:
-            yield Defect(str(error), raw.rstrip(b"\r\n"))
+    elif unit.file_format == "text":
+        yield _or_defect(_of_text, unit.rows, name, 0, None)
+    elif unit.file_format == "wet":
+        for i, row in enumerate(unit.rows):
+            if not is_conversion(row):
+                yield None
+                continue
+            fields = {key: warc_field(row[0], field) for key, field in WARC_FIELDS.items()}
+            yield _or_defect(_of_text, row[1], f"{name}:record {unit.first + i}", i, fields)
+    else:
+        lines = unit.rows.split(b"\n")
+        if not lines[-1]:  # what follows the last line end
+            lines.pop()
+        for i, raw in enumerate(lines):
+            yield _or_defect(_of_line, raw, f"{name}:{unit.first + i}", i, text_field) if raw and not raw.isspace() else None
+
+
+def _or_defect(read: Callable[..., Record], raw: bytes, *of: Any) -> Record | Defect:
+    try:
+        return read(raw, *of)
+    except CorpusError as error:
+        return Defect(str(error), raw.rstrip(b"\r\n"))
+
+
+def _of_text(raw: bytes, place: str, row: int, fields: dict[str, Any] | None) -> Record:
+    return Record(place, _decode(raw, place), row, raw, fields)
 
 
 def _of_rows(unit: Unit, text_field: str) -> Iterator[Record | Defect]:
@@ -313,25 +396,47 @@ def _decode(raw: bytes, place: str) -> str:
 
 
 @cache
-def _fast_json() -> Callable[[bytes], Any] | None:
-    return extra("orjson", "JSON").loads if find_spec("orjson") else None
+def _fast_json() -> Any:
+    return extra("orjson", "JSON") if find_spec("orjson") else None
+
+
+def fields_of(line: bytes) -> Any:
+    """What a line of JSON holds, with integers of more than 64 bits rounded.
+
+    Raises
+    ------
+    ValueError, RecursionError
+        If it isn't JSON.
+    """
+    fast = _fast_json()
+    if fast:
+        try:
+            return fast.loads(line)
+        except ValueError:  # json takes lone surrogates and NaN too, and says what is wrong
+            pass
+    return json.loads(line.decode())
+
+
+def utf8_literal(text: str) -> bytes:
+    """A string as JSON with letters beyond ASCII as they are; nothing if UTF-8 can't hold it."""
+    fast = _fast_json()
+    try:
+        return fast.dumps(text) if fast else json.dumps(text, ensure_ascii=False).encode()
+    except (TypeError, UnicodeEncodeError):  # a lone surrogate
+        return b""
+
+
+def ascii_literal(text: str) -> bytes:
+    """A string as JSON in ASCII."""
+    return json.dumps(text).encode()
 
 
 def _of_line(raw: bytes, place: str, row: int, text_field: str) -> Record:
-    loads = _fast_json()
-    fields: Any = None
-    if loads:
-        try:
-            fields = loads(raw)
-        except ValueError:  # json takes lone surrogates and NaN too, and says what is wrong
-            fields = None
-    if fields is None:
-        try:
-            fields = json.loads(_decode(raw, place))
-        except CorpusError:
-            raise
-        except (ValueError, RecursionError) as error:
-            raise CorpusError(f"{place}: not JSON ({error})") from error
+    try:
+        fields = fields_of(raw)
+    except (ValueError, RecursionError) as error:
+        _decode(raw, place)
+        raise CorpusError(f"{place}: not JSON ({error})") from error
     if not isinstance(fields, dict):
         raise CorpusError(f"{place}: a JSON {type(fields).__name__}, expected an object with the field {text_field!r}")
     if text_field not in fields:

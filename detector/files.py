@@ -9,7 +9,8 @@ import io
 import os
 import sys
 import zlib
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -20,6 +21,8 @@ COMPRESSIONS: Final = (".gz", ".zst")
 PACKED_BYTES: Final = 1 << 14
 """Bytes of Zstandard that are unpacked in one go: few, because a repetitive text may come out a thousand times as long."""
 BUFFER_BYTES: Final = 1 << 20
+GZIP_LEVEL: Final = 6
+"""The default of the command gzip."""
 
 
 class CorpusError(ValueError):
@@ -71,6 +74,11 @@ def is_remote(path: str) -> bool:
     return "://" in path
 
 
+def is_private(path: str) -> bool:
+    """Whether a file is within this process and can't be reached by another."""
+    return path.startswith("memory://")
+
+
 def _file_system(path: str) -> tuple[Any, str]:
     """File system of a remote address, and the path in it."""
     fsspec = extra("fsspec", f"{path}: a remote address")
@@ -114,6 +122,11 @@ def is_directory(path: str) -> bool:
     return Path(path).is_dir()
 
 
+def is_file(path: str) -> bool:
+    """Whether there is a local file of that name that can be read from any place; a pipe can't."""
+    return not is_remote(path) and Path(path).is_file()
+
+
 def make_directory(path: str) -> None:
     """Make a directory, with those above it, if it is not there."""
     if is_remote(path):
@@ -154,15 +167,37 @@ def hidden(path: str, ending: str) -> str:
     return f"{folder}{separator}.{name}.{ending}"
 
 
-def _temporary(path: str, owner: object) -> str:
+def _temporary(path: str, owner: int) -> str:
     return hidden(path, f"{owner}.tmp")
 
 
-def remove_leftovers(path: str) -> None:
-    """Remove what runs that were killed left of a local output."""
-    if not is_remote(path):
-        for leftover in Path(path).parent.glob(f".{glob.escape(Path(path).name)}.*.tmp"):
-            leftover.unlink()
+def remove_leftovers(paths: Iterable[str]) -> None:
+    """Remove what runs that were killed left of local outputs. Each folder is listed once: there may be many outputs in it."""
+    names = defaultdict(set)
+    for path in paths:
+        if path != STANDARD and not is_remote(path):
+            names[Path(path).parent].add(Path(path).name)
+    for folder, own in names.items():
+        for leftover in folder.glob(".*.tmp"):
+            if leftover.name[1:].rpartition(".")[0].rpartition(".")[0] in own:
+                leftover.unlink(missing_ok=True)
+
+
+def packed(data: bytes, path: str) -> bytes:
+    """Bytes as they are stored under a name: for ``.gz`` and ``.zst`` a member, or a frame, of its own.
+
+    Members and frames one after another are a valid file, so that parts of a file can be compressed in different processes.
+
+    Examples
+    --------
+    >>> packed(b"a", "a.txt"), gzip.decompress(packed(b"a", "a.gz") + packed(b"b", "a.gz"))
+    (b'a', b'ab')
+    """
+    if path.endswith(".gz"):
+        return gzip.compress(data, GZIP_LEVEL, mtime=0)
+    if path.endswith(".zst"):
+        return extra("zstandard", f"{path}: .zst").ZstdCompressor().compress(data)  # type: ignore[no-any-return]  # zstandard is optional
+    return data
 
 
 @contextmanager
@@ -238,6 +273,64 @@ class _Zstandard(io.RawIOBase):
 
 
 @contextmanager
+def _writing(path: str) -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:  # of another output, while this one was open
+        raise
+    except OSError as error:
+        raise CorpusError(f"{path}: can't be written ({error.strerror or error})") from error
+
+
+@contextmanager
+def staged(path: str, owner: int) -> Iterator[IO[bytes]]:
+    """Open an output, as it will be stored, under a temporary name; `publish` gives it its own. It is removed if something goes wrong.
+
+    Parameters
+    ----------
+    path : str
+        ``-`` is standard output, which is not staged.
+    owner : int
+        Process that will publish it.
+
+    Raises
+    ------
+    CorpusError
+        If it can't be written.
+    """
+    if path == STANDARD:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    temporary = _temporary(path, owner)
+    with _writing(path):
+        try:
+            with open_bytes(temporary, "wb") as file:
+                yield file
+        except BaseException:
+            remove(temporary)
+            raise
+
+
+def publish(path: str, owner: int) -> None:
+    """Give an output that was staged its name, in place of any file that had it.
+
+    Raises
+    ------
+    CorpusError
+        If that can't be done; a file of that name is left as it was.
+    """
+    if path != STANDARD:
+        temporary = _temporary(path, owner)
+        with _writing(path):
+            try:
+                rename(temporary, path)
+            except OSError:
+                remove(temporary)
+                raise
+
+
+@contextmanager
 def written_bytes(path: str) -> Iterator[IO[bytes]]:
     """Open an output, as it will be stored, that appears under its name only when it is complete.
 
@@ -251,21 +344,9 @@ def written_bytes(path: str) -> Iterator[IO[bytes]]:
     CorpusError
         If it can't be written; a file of that name is left as it was.
     """
-    if path == STANDARD:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-        return
-    temporary = _temporary(path, os.getpid())
-    try:
-        with open_bytes(temporary, "wb") as file:
-            yield file
-        rename(temporary, path)
-    except BrokenPipeError:  # of another output, while this one was open
-        raise
-    except OSError as error:
-        raise CorpusError(f"{path}: can't be written ({error.strerror or error})") from error
-    finally:
-        remove(temporary)
+    with staged(path, os.getpid()) as file:
+        yield file
+    publish(path, os.getpid())
 
 
 @contextmanager

@@ -102,6 +102,8 @@ class FilteredDocument:
         (`detector.policies`), whose text is left as it is: whether to drop it is the caller's choice.
     share_removed : float
         Share of the document's characters that were taken out, 0 to 1.
+    n_removed : int
+        How many paragraphs `removed` holds; costs nothing.
     paragraphs : list of Paragraph
         All paragraphs, in order; joined, their texts are the document.
     removed : list of Paragraph
@@ -154,6 +156,10 @@ class FilteredDocument:
     @property
     def share_removed(self) -> float:  # noqa: D102 - with the class
         return 1.0 - len(self.text) / len(self.original) if self._n_removed else 0.0
+
+    @property
+    def n_removed(self) -> int:  # noqa: D102 - with the class
+        return self._n_removed
 
     def _again(self, second: FilteredDocument) -> FilteredDocument:
         """Remove what was removed of `second` too: what is left of this document, filtered once more."""

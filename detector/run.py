@@ -2,59 +2,52 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 import os
 import signal
-import sys
 import tempfile
 import threading
+import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
-from importlib.util import find_spec
 from itertools import groupby
 from typing import IO, Any, Final, NamedTuple
 
 from joblib.externals.loky import BrokenProcessPool, ProcessPoolExecutor
 
-from detector.corpus import CorpusError, Format, Unit, format_of, known_format, read_units
+from detector.corpus import CorpusError, Unit, from_file, in_file, read_units
 from detector.files import (
     BUFFER_BYTES,
-    COMPRESSIONS,
     STANDARD,
     digest_of,
-    extra,
-    found,
     hidden,
-    is_directory,
-    make_directory,
+    is_private,
     open_bytes,
+    packed,
+    publish,
     remove,
     remove_leftovers,
     size_of,
+    staged,
     written,
     written_bytes,
 )
 from detector.filtering import Detector
-from detector.results import COUNTS, GZIP_LEVEL, Options, Result, filter_unit
+from detector.jobs import Job
+from detector.outputs import ParquetOutput, PlainOutput, Progress, showing
+from detector.results import COUNTS, Options, Result, filter_unit
 
-ROW_GROUP_BYTES: Final = 64_000_000
-"""A row group of a Parquet output ends where one of the input does, or at this size of its rows in memory."""
 POOL_THREAD: Final = "_ExecutorManagerThread"
 """Class of the thread in which loky watches its workers."""
 AHEAD: Final = 2
 """Units that wait for each worker."""
-
-
-class Job(NamedTuple):
-    """A file to filter and where to."""
-
-    path: str
-    output: str
-    file_format: Format
+FILES_AHEAD: Final = 32
+"""Whole files that wait for each worker: many, since those behind a long one are to be gone through meanwhile."""
+WATCH_SECONDS: Final = 0.1
+"""So often a worker looks whether the process that it works for is still there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,86 +76,6 @@ class Run:
     resume: bool = False
 
 
-def jobs_of(inputs: Sequence[str], to: str, given: Format | None = None, output: str | None = None) -> list[Job]:
-    """Find the files that the inputs stand for, and name an output for each; folders below an output directory are made.
-
-    Parameters
-    ----------
-    inputs : sequence of str
-        Files, directories, globs, remote addresses, or ``-``.
-    to : str
-        File or directory.
-    given : str, optional
-        Format of the inputs; by default it is told by their names.
-    output : str, optional
-        What `filter` writes (`detector.results.OUTPUTS`); None for commands that write lines of their own.
-
-    Returns
-    -------
-    list of Job
-
-    Raises
-    ------
-    CorpusError
-        If there are none, or no place for several outputs, or one place for two, or if a format can't be written under an output's name.
-    """
-    files: list[tuple[str, str]] = []
-    several = len(inputs) > 1
-    for pattern in inputs:
-        matches = found(pattern)
-        if matches is None:
-            files.append((pattern, "stdin" if pattern == STANDARD else pattern.replace(os.sep, "/").rpartition("/")[2]))
-            continue
-        several = True
-        matches = [(path, name) for path, name in matches if given or known_format(path) or not is_directory(pattern)]
-        if not matches:
-            raise CorpusError(f"{pattern}: no file of a known name (.txt, .jsonl, .ndjson, .wet, .warc, .parquet; .gz or .zst may follow)")
-        files += matches
-    formats = [format_of(path, given) for path, _ in files]
-    if not several and not (to != STANDARD and is_directory(to)):
-        jobs = [Job(files[0][0], to, formats[0])]
-    elif to == STANDARD and set(formats) <= {"jsonl", "wet"}:
-        jobs = [Job(path, STANDARD, kind) for (path, _), kind in zip(files, formats, strict=True)]
-    elif to == STANDARD or (known_format(to) and not is_directory(to)):
-        raise CorpusError(f"{len(files)} inputs need a directory as output, got {to!r}; name one with -o")
-    else:
-        names = [_json_name(name) if kind == "wet" and output != "text" else name for (_, name), kind in zip(files, formats, strict=True)]
-        jobs = [Job(path, f"{to.rstrip('/')}/{name}", kind) for (path, _), name, kind in zip(files, names, formats, strict=True)]
-        for folder in dict.fromkeys(job.output.rpartition("/")[0] for job in jobs):
-            make_directory(folder)
-    _check_names(jobs)
-    if output:
-        _check_formats(jobs, output)
-    return jobs
-
-
-def _json_name(name: str) -> str:
-    """Name of the JSONL file that is made of a WET file."""
-    compression = next((suffix for suffix in COMPRESSIONS if name.endswith(suffix)), "")
-    return name.removesuffix(compression) + ".jsonl" + compression
-
-
-def _check_names(jobs: list[Job]) -> None:
-    names = set()
-    for job in jobs:
-        if job.output != STANDARD and job.output in names:
-            raise CorpusError(f"two inputs would be written to {job.output}; give them one by one")
-        names.add(job.output)
-
-
-def _check_formats(jobs: list[Job], output: str) -> None:
-    for job in jobs:
-        target = known_format(job.output)
-        if job.file_format == "parquet" and (target != "parquet" or output == "dolma"):
-            raise CorpusError(
-                f"{job.path}: Parquet is written as Parquet, with --output text, spans or scores, got {job.output!r}, --output {output}"
-            )
-        if job.file_format != "parquet" and target == "parquet":
-            raise CorpusError(f"{job.path}: {job.file_format} can't be written as Parquet, got {job.output!r}; give another name with -o")
-        if target == "wet" and (output != "text" or job.file_format != "wet"):
-            raise CorpusError(f"{job.path}: only filtered WET is written as WET, got {job.output!r}; give a name that ends in .jsonl with -o")
-
-
 def filter_corpus(detector: Detector, jobs: Sequence[Job], run: Run) -> dict[str, int]:
     """Filter files.
 
@@ -170,7 +83,7 @@ def filter_corpus(detector: Detector, jobs: Sequence[Job], run: Run) -> dict[str
     ----------
     detector : Detector
     jobs : sequence of Job
-        They are read and written in this order.
+        Their outputs appear in this order.
     run : Run
 
     Returns
@@ -186,36 +99,39 @@ def filter_corpus(detector: Detector, jobs: Sequence[Job], run: Run) -> dict[str
     with ExitStack() as stack:
         spool = stack.enter_context(tempfile.TemporaryDirectory()) if STANDARD in (run.removed, run.errors) else ""
         sides = {kind: _Side(target, spool) for kind, target in (("removed", run.removed), ("errors", run.errors)) if target}
-        progress = stack.enter_context(_progress(jobs))
-        tasks = stack.enter_context(closing(_tasks(jobs, run, sides)))
-        results = stack.enter_context(closing(_results(detector, tasks, run, jobs)))
+        plan = _Plan(run, sides, os.getpid())
+        stack.push(lambda error, *_: remove_leftovers(plan.paths(jobs)) if error else None)
+        remove_leftovers(plan.paths(jobs))
+        progress = stack.enter_context(showing(jobs))
+        results = stack.enter_context(closing(_results(detector, jobs, plan)))
         counts_of = []
         for number, items in groupby(results, lambda item: item.number):
-            counts_of.append(_write(jobs[number], items, run, sides, progress))
+            done = _write(jobs[number], items, plan, progress)
+            plan.publish(jobs[number], done)
+            counts_of.append(done.counts)
         for side in sides.values():
-            side.join([job.output for job in jobs], keep=run.resume)
+            side.join(jobs, keep=run.resume)
     counts = {name: sum(each[name] for each in counts_of) for name in COUNTS}
     if run.stats:
-        remove_leftovers(run.stats)
         files = [{"input": job.path, "output": job.output, **each} for job, each in zip(jobs, counts_of, strict=True)]
         with written(run.stats) as out:
             out.write(json.dumps({**counts, "files": files}, indent=1, ensure_ascii=False) + "\n")
     return counts
 
 
-class _Done(NamedTuple):
-    """The end of a job, with size and digest of its input; counts are those of an earlier run, which finished it."""
+class _Staged(NamedTuple):
+    """A job whose output is complete and waits to be published. No facts (size and digest of its input): an earlier run has published it."""
 
-    facts: dict[str, Any]
-    counts: dict[str, int] | None = None
+    counts: dict[str, int]
+    facts: dict[str, Any] | None
 
 
 class _Item(NamedTuple):
-    """What came of a unit of the job of that number, or the end of the job."""
+    """What came of a unit of the job of that number, or of all of the job."""
 
     number: int
     unit: Unit | None
-    result: Result | _Done
+    result: Result | _Staged
 
 
 class _Side:
@@ -225,87 +141,151 @@ class _Side:
         self.target = target
         self._base = f"{spool}/part" if target == STANDARD else target
 
-    def part(self, output: str) -> str:
-        return hidden(self._base, f"{hashlib.sha256(output.encode()).hexdigest()[:16]}.part")
+    def part(self, job: Job) -> str:
+        name = job.path if job.output == STANDARD else job.output
+        return hidden(self._base, f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.part")
 
-    def join(self, outputs: list[str], *, keep: bool) -> None:
-        parts = list(dict.fromkeys(map(self.part, outputs)))
-        remove_leftovers(self.target)
-        with _Bytes.opened(self.target) as out:
+    def join(self, jobs: Iterable[Job], *, keep: bool) -> None:
+        parts = list(dict.fromkeys(map(self.part, jobs)))
+        with written_bytes(self.target) as out:
+            is_empty = True
             for part in parts:
                 with open_bytes(part) as file:
                     while data := file.read(BUFFER_BYTES):
-                        out.write([gzip.compress(data, GZIP_LEVEL, mtime=0) if self.target.endswith(".gz") else data])
+                        out.write(packed(data, self.target))
+                        is_empty = False
+            if is_empty:
+                out.write(packed(b"", self.target))
         if not keep:
             for part in parts:
                 remove(part)
 
 
-def _manifest(output: str) -> str:
-    return hidden(output, "done.json")
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What a run writes where, in whatever process: outputs are staged, and published by the process that owns them."""
 
+    run: Run
+    sides: dict[str, _Side]
+    owner: int
 
-def _settings(job: Job, run: Run) -> dict[str, Any]:
-    return {**run.settings, **asdict(run.options), "format": job.file_format}
+    def targets(self, job: Job) -> dict[str, str]:
+        """Files beside the output, by the kind of their rows."""
+        own_errors = self._own_errors(job)
+        return {kind: side.part(job) for kind, side in self.sides.items()} | ({"errors": own_errors} if own_errors else {})
 
+    def paths(self, jobs: Iterable[Job]) -> Iterator[str]:
+        """All that is written."""
+        for job in jobs:
+            yield from (job.output, self._manifest(job), *self.targets(job).values())
+        yield from (side.target for side in self.sides.values())
+        yield from filter(None, [self.run.stats])
 
-def _finished(job: Job, run: Run, sides: dict[str, _Side]) -> _Done | None:
-    """What the manifest of an output says, if it was made of this input with these settings and is still there."""
-    try:
-        with open_bytes(_manifest(job.output)) as file:
-            manifest = json.load(file)
-        is_same = manifest["settings"] == _settings(job, run) and manifest["input"]["bytes"] == size_of(job.path)
-        is_same = is_same and manifest["output_bytes"] == size_of(job.output)
-        is_same = is_same and all(size_of(side.part(job.output)) is not None for side in sides.values())
-        if is_same and manifest["input"]["sha256"] == digest_of(job.path):
-            return _Done(manifest["input"], {name: int(manifest["counts"][name]) for name in COUNTS})
-    except (OSError, ValueError, KeyError, TypeError):  # none, or not ours
+    def _own_errors(self, job: Job) -> str | None:
+        return f"{job.output}.errors.jsonl" if self.run.options.skip_errors and not self.run.errors else None
+
+    def _manifest(self, job: Job) -> str:
+        return hidden(job.output, "done.json")
+
+    def _settings(self, job: Job) -> dict[str, Any]:
+        return {**self.run.settings, **asdict(self.run.options), "format": job.file_format}
+
+    def finished(self, job: Job) -> _Staged | None:
+        """What the manifest of an output says, if it was made of this input with these settings and is still there."""
+        if not self.run.resume or not _is_of_files(job):
+            return None
+        try:
+            with open_bytes(self._manifest(job)) as file:
+                manifest = json.load(file)
+            is_same = manifest["settings"] == self._settings(job) and manifest["input"]["bytes"] == size_of(job.path)
+            is_same = is_same and manifest["output_bytes"] == size_of(job.output)
+            is_same = is_same and all(size_of(side.part(job)) is not None for side in self.sides.values())
+            if is_same and manifest["input"]["sha256"] == digest_of(job.path):
+                return _Staged({name: int(manifest["counts"][name]) for name in COUNTS}, None)
+        except (OSError, ValueError, KeyError, TypeError):  # none, or not ours
+            return None
         return None
-    return None
+
+    def publish(self, job: Job, done: _Staged) -> None:
+        """Give a job's files their names: the output after what belongs to it, and the manifest last."""
+        if done.facts is None:
+            return
+        for path in (*self.targets(job).values(), job.output):
+            publish(path, self.owner)
+        own_errors = self._own_errors(job)
+        if own_errors and not done.counts["errors"]:
+            remove(own_errors)
+        if _is_of_files(job):
+            made = {"input": done.facts, "settings": self._settings(job), "output_bytes": size_of(job.output), "counts": done.counts}
+            with written(self._manifest(job)) as manifest:
+                json.dump(made, manifest)
 
 
-def _tasks(jobs: Sequence[Job], run: Run, sides: dict[str, _Side]) -> Generator[tuple[int, Unit | _Done], None, None]:
+def _is_of_files(job: Job) -> bool:
+    return STANDARD not in (job.path, job.output)
+
+
+def _tasks(jobs: Sequence[Job], plan: _Plan) -> Generator[tuple[int, Unit | Job | _Staged], None, None]:
+    """Cut the work: files for a worker to read, filter and write as a whole, and units of the others.
+
+    A file goes as a whole where that lets no worker wait for others at the end: none that is more than a worker's share of all, and of the last
+    files none, once they don't suffice for all workers.
+    """
+    workers = plan.run.workers
+    sizes = [size_of(job.path) or 0 for job in jobs] if workers > 1 else []
+    share = sum(sizes) / workers
+    n_whole = len(sizes) // workers * workers
     for number, job in enumerate(jobs):
-        to_file = STANDARD not in (job.path, job.output)
-        if run.resume and to_file and (done := _finished(job, run, sides)):
+        if number < n_whole and sizes[number] <= share and _is_of_files(job) and not (is_private(job.path) or is_private(job.output)):
+            yield number, job
+        elif done := plan.finished(job):
             yield number, done
-            continue
-        with closing(read_units(job.path, job.file_format, run.options.text_field)) as units:
-            for unit in units:
-                yield number, unit
-        facts = {"bytes": size_of(job.path), "sha256": digest_of(job.path)} if to_file else {}
-        yield number, _Done(facts)
+        else:
+            with closing(read_units(job.path, job.file_format, plan.run.options.text_field)) as units:
+                for unit in units:
+                    yield number, unit
 
 
-def _results(detector: Detector, tasks: Iterable[tuple[int, Unit | _Done]], run: Run, jobs: Sequence[Job]) -> Generator[_Item, None, None]:
-    """Filter units, in their order; in workers, a bounded number ahead."""
+def _filter_unit(detector: Detector, job: Job, unit: Unit, plan: _Plan) -> Result:
+    return filter_unit(detector, unit, plan.run.options, job.output, list_removed="removed" in plan.sides)
 
-    def how(job: Job) -> dict[str, bool]:
-        return {"warc": known_format(job.output) == "wet", "packed": job.output.endswith(".gz")}
 
-    if run.workers == 1:
-        for number, task in tasks:
-            if isinstance(task, _Done):
-                yield _Item(number, None, task)
-            else:
-                yield _Item(number, task, filter_unit(detector, task, run.options, **how(jobs[number])))
+def _filter_job(detector: Detector, job: Job, plan: _Plan) -> _Staged:
+    """Filter a file as a whole."""
+    if done := plan.finished(job):
+        return done
+    with closing(read_units(job.path, job.file_format, plan.run.options.text_field)) as units:
+        return _write(job, (_Item(0, unit, _filter_unit(detector, job, unit, plan)) for unit in units), plan, Progress(None))
+
+
+def _results(detector: Detector, jobs: Sequence[Job], plan: _Plan) -> Generator[_Item, None, None]:
+    """Filter, in this process, or in workers with a bounded number of tasks ahead; results come in the order of the tasks."""
+    tasks = _tasks(jobs, plan)
+    if plan.run.workers == 1:
+        with closing(tasks):
+            for number, task in tasks:
+                if isinstance(task, Unit):
+                    yield _Item(number, task, _filter_unit(detector, jobs[number], task, plan))
+                elif isinstance(task, _Staged):
+                    yield _Item(number, None, task)
         return
-    executor = _start_workers(detector, run.workers)
-    waiting: deque[tuple[int, Unit | _Done, Any]] = deque()
+    executor = _start_workers(detector, plan)
+    waiting: deque[tuple[int, Unit | None, Any]] = deque()
 
     def first() -> _Item:
-        number, task, future = waiting.popleft()
-        return _Item(number, None, task) if isinstance(task, _Done) else _Item(number, task, future.result())
+        number, unit, future = waiting.popleft()
+        return _Item(number, unit, future if isinstance(future, _Staged) else future.result())
 
     try:
-        for number, task in tasks:
-            if isinstance(task, _Done):
-                waiting.append((number, task, None))
-            else:
-                future = executor.submit(_work, task, run.options, how(jobs[number]))
-                waiting.append((number, task._replace(rows=None), future))
-            if len(waiting) > AHEAD * run.workers:
-                yield first()
+        with closing(tasks):
+            for number, task in tasks:
+                if isinstance(task, Unit):
+                    sent, kept = _divided(task, plan.run.options.text_field)
+                    waiting.append((number, kept, executor.submit(_work, jobs[number], sent)))
+                else:
+                    waiting.append((number, None, executor.submit(_work, task) if isinstance(task, Job) else task))
+                while sum(unit is not None for _, unit, _ in waiting) > AHEAD * plan.run.workers or len(waiting) > FILES_AHEAD * plan.run.workers:
+                    yield first()
         while waiting:
             yield first()
     except BrokenProcessPool as error:
@@ -318,9 +298,17 @@ def _results(detector: Detector, tasks: Iterable[tuple[int, Unit | _Done]], run:
         threading.excepthook = complain
 
 
-def _start_workers(detector: Detector, workers: int) -> Any:
+def _divided(unit: Unit, text_field: str) -> tuple[Unit, Unit]:
+    """What a worker needs of a unit, and what is needed here to write it: the other columns of a Parquet file stay here."""
+    if unit.file_format != "parquet":
+        return in_file(unit), unit._replace(rows=None)
+    names = [text_field, *(["id"] if unit.rows.schema.names.count("id") == 1 and text_field != "id" else [])]
+    return unit._replace(rows=unit.rows.select(names)), unit
+
+
+def _start_workers(detector: Detector, plan: _Plan) -> Any:
     """Start processes that ignore Ctrl-C from their first moment, as they inherit it; so does this one until they have started."""
-    executor = ProcessPoolExecutor(workers, initializer=_start_worker, initargs=(detector,))
+    executor = ProcessPoolExecutor(plan.run.workers, initializer=_start_worker, initargs=(detector, plan))
     if threading.current_thread() is not threading.main_thread():  # which alone gets signals
         return executor
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -331,146 +319,55 @@ def _start_workers(detector: Detector, workers: int) -> Any:
     return executor
 
 
-def _start_worker(detector: Detector) -> None:
-    """Keep the detector; Ctrl-C is for the process that writes, which ends this one."""
+def _start_worker(detector: Detector, plan: _Plan) -> None:
+    """Keep what all tasks need; Ctrl-C is for the process that publishes, which ends this one."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _worker.append(detector)
+    _worker.append((detector, plan))
+    if os.name == "posix":
+        threading.Thread(target=_watch, args=(plan.owner,), daemon=True).start()
 
 
-_worker: list[Detector] = []
-"""The detector of a worker."""
+def _watch(owner: int) -> None:
+    """End this worker when the process that publishes was killed: else it would wait for ever."""
+    while os.getppid() == owner:
+        time.sleep(WATCH_SECONDS)
+    os._exit(1)
 
 
-def _work(unit: Unit, options: Options, how: dict[str, bool]) -> Result:
-    return filter_unit(_worker[0], unit, options, **how)
+_worker: list[tuple[Detector, _Plan]] = []
+"""What a worker keeps."""
 
 
-def _write(job: Job, items: Iterator[_Item], run: Run, sides: dict[str, _Side], progress: _Progress) -> dict[str, int]:
-    """Write what came of a job's units; the output appears after what belongs to it, and the manifest last."""
+def _work(job: Job, unit: Unit | None = None) -> Result | _Staged:
+    """Filter a unit of a file, or all of it."""
+    detector, plan = _worker[0]
+    return _filter_unit(detector, job, from_file(unit), plan) if unit else _filter_job(detector, job, plan)
+
+
+def _write(job: Job, items: Iterator[_Item], plan: _Plan, progress: Progress) -> _Staged:
+    """Write what came of a job's units, under temporary names."""
     counts = dict.fromkeys(COUNTS, 0)
-    read = 0
-    facts: dict[str, Any] = {}
-    own_errors = f"{job.output}.errors.jsonl" if run.options.skip_errors and not run.errors else None
-    targets = {kind: side.part(job.output) for kind, side in sides.items()} | ({"errors": own_errors} if own_errors else {})
+    n_rows = passed = 0
     with ExitStack() as stack:
-        out: _Bytes | _RowGroups | None = None
+        out: PlainOutput | ParquetOutput | None = None
         others: dict[str, IO[bytes]] = {}
         for _, unit, result in items:
-            if isinstance(result, _Done):
-                if result.counts is not None:
-                    progress.show(size_of(job.path) or 0, result.counts, ends=True)
-                    return result.counts
-                facts = result.facts
+            if isinstance(result, _Staged):
+                progress.show(size_of(job.path) or 0, result.counts, ends=True)
+                return result
             if out is None:
-                for path in (job.output, _manifest(job.output), *targets.values()):
-                    remove_leftovers(path)
-                out = stack.enter_context(_RowGroups.opened(job)) if job.file_format == "parquet" else stack.enter_context(_Bytes.opened(job.output))
-                others = {kind: stack.enter_context(written_bytes(path)) for kind, path in targets.items()}
-            if isinstance(result, Result) and unit:
-                out.write(result.rows, ends_group=unit.ends_group)
+                others = {kind: stack.enter_context(staged(path, plan.owner)) for kind, path in plan.targets(job).items()}
+                stored = stack.enter_context(staged(job.output, plan.owner))
+                out = stack.enter_context(closing((ParquetOutput if job.file_format == "parquet" else PlainOutput)(stored, job, plan.run.options)))
+            if unit:
+                out.write(unit, result)
                 for kind, other in others.items():
                     other.write(getattr(result, kind))
-                read += unit.documents
+                n_rows += unit.n_rows
+                passed += result.passed
                 counts = {name: counts[name] + result.counts[name] for name in COUNTS}
                 progress.show(unit.stored, result.counts)
-    if not read == counts["documents"] == counts["written"] + counts["dropped"] + counts["errors"]:
-        raise CorpusError(f"{job.path}: {read} documents were read, but {counts}; this is a defect of consent-detector, don't use the output")
-    if own_errors and not counts["errors"]:
-        remove(own_errors)
+    if n_rows != passed + counts["documents"] or counts["documents"] != counts["written"] + counts["dropped"] + counts["errors"]:
+        raise CorpusError(f"{job.path}: {n_rows} rows were read, {passed} without a document, but {counts}; this is a defect, don't use the output")
     progress.show(size_of(job.path) or 0, {}, ends=True)
-    if facts:
-        with written(_manifest(job.output)) as manifest:
-            json.dump({"input": facts, "settings": _settings(job, run), "output_bytes": size_of(job.output), "counts": counts}, manifest)
-    return counts
-
-
-class _Bytes:
-    """An output of bytes; those for ``.gz`` come compressed."""
-
-    def __init__(self, file: Any) -> None:
-        self._file = file
-        self._is_empty = True
-
-    @classmethod
-    @contextmanager
-    def opened(cls, path: str) -> Iterator[_Bytes]:
-        with written_bytes(path) as stored, ExitStack() as stack:
-            packed = stored
-            if path.endswith(".zst"):
-                packed = stack.enter_context(extra("zstandard", f"{path}: .zst").ZstdCompressor().stream_writer(stored, closefd=False))
-            out = cls(packed)
-            yield out
-            if path.endswith(".gz") and out._is_empty:
-                stored.write(gzip.compress(b"", mtime=0))
-
-    def write(self, rows: list[bytes], *, ends_group: bool = False) -> None:
-        for row in rows:
-            self._file.write(row)
-            self._is_empty = False
-
-
-class _RowGroups:
-    """A Parquet output with the row groups and the compression of its input."""
-
-    def __init__(self, stored: IO[bytes], job: Job) -> None:
-        self._parquet = extra("pyarrow.parquet", f"{job.path}: Parquet")
-        self._stored = stored
-        with open_bytes(job.path) as file:
-            facts = self._parquet.read_metadata(file)
-        name = facts.row_group(0).column(0).compression if facts.num_row_groups else "SNAPPY"
-        self._compression = {"UNCOMPRESSED": "NONE", "LZ4_RAW": "LZ4"}.get(name, name)
-        self._writer: Any = None
-        self._waiting: list[Any] = []
-
-    @classmethod
-    @contextmanager
-    def opened(cls, job: Job) -> Iterator[_RowGroups]:
-        with written_bytes(job.output) as stored:
-            out = cls(stored, job)
-            try:
-                yield out
-            finally:
-                if out._writer:
-                    out._writer.close()
-
-    def write(self, rows: Any, *, ends_group: bool) -> None:
-        if self._writer is None:
-            self._writer = self._parquet.ParquetWriter(self._stored, rows.schema, compression=self._compression)
-        self._waiting.append(rows)
-        if ends_group or sum(waiting.nbytes for waiting in self._waiting) >= ROW_GROUP_BYTES:
-            table = extra("pyarrow", "Parquet").Table.from_batches(self._waiting)
-            self._waiting = []
-            if table.num_rows:
-                self._writer.write_table(table, table.num_rows)
-
-
-class _Progress:
-    """Progress over the stored bytes of all inputs, with documents a second and the share of characters removed; none if `bar` is None."""
-
-    def __init__(self, bar: Any) -> None:
-        self._bar = bar
-        self._before = 0
-        self._counts = dict.fromkeys(COUNTS, 0)
-
-    def show(self, stored: int, counts: dict[str, int], *, ends: bool = False) -> None:
-        """Take note of the position in a file, and of counts of what has come since."""
-        if self._bar is None:
-            return
-        for name, n in counts.items():
-            self._counts[name] += n
-        seconds = max(self._bar.format_dict["elapsed"], 1e-9)
-        share = self._counts["characters"] / max(self._counts["characters_read"], 1)
-        self._bar.set_postfix_str(f"{self._counts['documents'] / seconds:,.0f} documents/s, {share:.1%} removed", refresh=False)
-        self._bar.update(max(stored - self._before, 0))
-        self._before = 0 if ends else stored
-
-
-@contextmanager
-def _progress(jobs: Sequence[Job]) -> Iterator[_Progress]:
-    """Show progress if standard error is a terminal and tqdm is installed."""
-    if not sys.stderr.isatty() or not find_spec("tqdm"):
-        yield _Progress(None)
-        return
-    total = sum(size_of(job.path) or 0 for job in jobs) or None
-    with extra("tqdm", "progress").tqdm(total=total, unit="B", unit_scale=True, file=sys.stderr) as bar:
-        yield _Progress(bar)
+    return _Staged(counts, {"bytes": size_of(job.path), "sha256": digest_of(job.path)} if _is_of_files(job) else {})

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,8 +26,9 @@ from hypothesis import strategies as st
 from detector import Detector, files
 from detector.cli import main
 from detector.corpus import read_units
+from detector.jobs import jobs_of
 from detector.results import Options
-from detector.run import Run, filter_corpus, jobs_of
+from detector.run import Run, filter_corpus
 from tests.test_cli import ARTICLE, BANNER, PAGE, jsonl, read_jsonl
 
 FILTERED = f"{ARTICLE}\n\n"
@@ -190,47 +192,152 @@ def test_what_is_finished_is_skipped_but_never_by_its_name_alone(tmp_path: Path)
     assert len(rewritten("--threshold", "0.9999", "--on-error", "skip")) == 6
 
 
-@pytest.mark.parametrize("kills", [6])
-def test_killed_at_any_moment_and_resumed_the_output_is_the_undisturbed_runs(tmp_path: Path, kills: int) -> None:
-    source = corpus(tmp_path / "in", 3000)
-    (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
+def test_workers_take_files_as_a_whole_and_cut_what_is_too_large_for_that(tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    lines = [json.dumps({"n": i, "text": PAGE if i % 3 else ARTICLE}) for i in range(9000)]
+    for i in range(5):
+        (source / f"{i}.jsonl").write_text("\n".join(lines[i * 100 : i * 100 + 100]))
+    (source / "large.jsonl").write_text("\n".join(lines * 3))  # more lines than are handed out at once, the last without its end
+    (source / "large.jsonl.zst").write_bytes(zstandard.compress("\n".join(lines * 6).encode()))
+    (source / "none.jsonl.gz").write_bytes(gzip.compress(b""))
+    for workers in ("1", "2", "3"):
+        assert (
+            main(["filter", str(source), "-o", str(tmp_path / workers), "--removed", str(tmp_path / f"removed{workers}"), "--workers", workers]) == 0
+        )
+    assert contents(tmp_path / "1") == contents(tmp_path / "2") == contents(tmp_path / "3")
+    assert (tmp_path / "removed1").read_bytes() == (tmp_path / "removed2").read_bytes() == (tmp_path / "removed3").read_bytes()
+    assert len(unpacked(tmp_path / "2" / "large.jsonl").splitlines()) == 27_000
+    bad = tmp_path / "bad"
+    shutil.copytree(source, bad)
+    for name, number in (("3.jsonl", 101), ("large.jsonl", 27_001)):
+        with (bad / name).open("a") as out:
+            out.write("\nnonsense\n")
+        assert (
+            main(["filter", str(bad), "-o", str(tmp_path / "out"), "--workers", "2", "--errors", str(tmp_path / "errors"), "--on-error", "skip"]) == 0
+        )
+        assert read_jsonl(tmp_path / "errors")[-1]["error"].startswith(f"{bad / name}:{number}: not JSON")
 
-    def command(name: str) -> list[str]:
-        out = tmp_path / name
-        options = ["--removed", str(out / "removed.jsonl"), "--stats", str(out / "stats.json"), "--resume"]
-        return [sys.executable, "-m", "detector.cli", "filter", str(source), "-o", str(out / "clean"), *options]
 
-    start = time.monotonic()
-    subprocess.run(command("a"), check=True, capture_output=True)
-    whole = time.monotonic() - start
-    moments = random.Random(5)
-    for _ in range(kills):
-        with subprocess.Popen(command("b"), stderr=subprocess.DEVNULL) as process:
-            time.sleep(moments.uniform(0.1, 0.9) * whole)
-            process.kill()
-        for path in contents(tmp_path / "b") if (tmp_path / "b" / "clean").exists() else ():
-            if path.startswith("clean"):
-                assert (tmp_path / "b" / path).read_bytes() == (tmp_path / "a" / path).read_bytes()
-    subprocess.run(command("b"), check=True, capture_output=True)
-    done, undisturbed = contents(tmp_path / "b"), contents(tmp_path / "a")
-    assert done.pop("stats.json").replace(b"/b/", b"/a/") == undisturbed.pop("stats.json")
-    assert done == undisturbed
+def test_a_file_that_a_worker_cannot_read_stops_the_run_and_leaves_no_half(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "in").mkdir()
+    for i in range(6):
+        jsonl(tmp_path / "in" / f"{i}.jsonl", *[{"text": PAGE}] * 2000)
+    with (tmp_path / "in" / "3.jsonl").open("a") as out:
+        out.write("nonsense\n")
+    assert main(["filter", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--workers", "2"]) == 2
+    assert "3.jsonl:2001: not JSON" in capfd.readouterr().err
+    assert sorted(contents(tmp_path / "out")) == ["0.jsonl", "1.jsonl", "2.jsonl"]
     assert not list(tmp_path.rglob("*.tmp"))
 
 
-def test_ctrl_c_ends_cleanly(tmp_path: Path) -> None:
-    source = jsonl(tmp_path / "in.jsonl", *[{"text": f"{PAGE}{ARTICLE}\n" * 30}] * 30_000)
-    command = [sys.executable, "-m", "detector.cli", "filter", str(source), "-o", str(tmp_path / "out.jsonl"), "--workers", "2"]
+def test_of_a_line_only_the_text_changes_byte_for_byte(tmp_path: Path) -> None:
+    rest = rb'{ "id" :1e3,"big": 123456789012345678901234567890, "text"  :%s ,"url":"http:\/\/a", "x":[1.0,  null]}' + b"\r"
+    texts = ["caf\u00e9 \x7f\ud83d\ude00 ".encode("utf-16", "surrogatepass").decode("utf-16") + PAGE, "\ud800 " + PAGE, PAGE]
+    lines = [rest % json.dumps(text).encode() for text in texts] + [rest % json.dumps(texts[0], ensure_ascii=False).encode()]
+    (tmp_path / "a.jsonl").write_bytes(b"\n".join(lines))
+    assert main(["filter", str(tmp_path / "a.jsonl"), "-o", str(tmp_path / "b.jsonl")]) == 0
+    expected = [line.replace(json.dumps(f"{BANNER}\nAccept all cookies\n").encode()[1:-1], b"") for line in lines]
+    assert expected != lines
+    assert (tmp_path / "b.jsonl").read_bytes() == b"\n".join([*expected, b""])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"text": %s, "meta": {"text": %s}}',
+        '{"meta": {"text": %s}, "text": %s}',
+        '{"text": %s, "text": %s}',
+        '{"te\\u0078t": %s, "copy": %s}',
+    ],
+)
+def test_a_copy_of_the_text_elsewhere_in_the_line_stays(tmp_path: Path, line: str) -> None:
+    literal = json.dumps(PAGE)
+    before = json.loads(line % (literal, literal))
+    (tmp_path / "a.jsonl").write_text(line % (literal, literal) + "\n" + line.replace("%s", literal.replace("c", "\\u0063"), 1) % literal)
+    assert main(["filter", str(tmp_path / "a.jsonl"), "-o", str(tmp_path / "b.jsonl")]) == 0
+    assert read_jsonl(tmp_path / "b.jsonl") == [{**before, "text": FILTERED}] * 2
+
+
+def test_several_files_go_to_standard_output_with_all_that_was_removed(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    names = [str(jsonl(tmp_path / f"{name}.jsonl", {"id": name, "text": PAGE})) for name in "abc"]
+    for workers in ("1", "2"):
+        assert main(["filter", *names, "--removed", str(tmp_path / "removed.jsonl"), "--workers", workers]) == 0
+        assert [json.loads(line)["id"] for line in capfdbinary.readouterr().out.splitlines()] == ["a", "b", "c"]
+        assert [row["id"] for row in read_jsonl(tmp_path / "removed.jsonl")] == ["a", "a", "b", "b", "c", "c"]
+
+
+KILLS = 20
+
+
+def test_killed_at_any_moment_and_resumed_the_output_is_the_undisturbed_runs(tmp_path: Path) -> None:
+    source = corpus(tmp_path / "in", 4000)
+    undisturbed, disturbed = tmp_path / "a", tmp_path / "b"
+
+    def command(folder: Path) -> list[str]:
+        folder.mkdir(exist_ok=True)
+        options = ["--removed", str(folder / "removed.jsonl"), "--stats", str(folder / "stats.json"), "--resume", "--workers", "2"]
+        return [sys.executable, "-m", "detector.cli", "filter", str(source), "-o", str(folder / "clean"), *options]
+
+    def check_finished() -> None:
+        done, expected = contents(disturbed), contents(undisturbed)
+        assert done.pop("stats.json").replace(b"/b/", b"/a/") == expected.pop("stats.json")
+        assert done == expected
+
+    start = time.monotonic()
+    subprocess.run(command(undisturbed), check=True, capture_output=True)
+    whole = time.monotonic() - start
+    moments = random.Random(5)
+    groups = []
+    killed = 0
+    while killed < KILLS:
+        with subprocess.Popen(command(disturbed), stderr=subprocess.DEVNULL, start_new_session=True) as process:
+            groups.append(process.pid)
+            time.sleep(moments.uniform(0.0, 1.0) * whole)
+            is_running = process.poll() is None
+            process.kill()
+        killed += is_running
+        if not is_running:  # what there was to do is done: begin again
+            check_finished()
+            shutil.rmtree(disturbed)
+        for name, raw in contents(disturbed).items() if disturbed.exists() else ():
+            if name.startswith("clean"):
+                assert raw == (undisturbed / name).read_bytes()
+    subprocess.run(command(disturbed), check=True, capture_output=True)
+    check_finished()
+    assert not list(tmp_path.rglob(".*.tmp"))
+    deadline = time.monotonic() + 30
+    while any(map(is_there, groups)):  # no worker outlives its run
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def is_there(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("n_files", [1, 4])
+def test_ctrl_c_ends_cleanly(tmp_path: Path, n_files: int) -> None:
+    source, out = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    out.mkdir()
+    lines = (json.dumps({"text": f"{PAGE}{ARTICLE}\n" * 30}) + "\n") * 30_000
+    for i in range(n_files):
+        (source / f"{i}.jsonl").write_text(lines)
+    command = [sys.executable, "-m", "detector.cli", "filter", str(source), "-o", str(out), "--workers", "2"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
-        while not (started := list(tmp_path.glob(".out.jsonl.*.tmp"))) and process.poll() is None:
+        while not (started := list(out.glob(".*.tmp"))) and process.poll() is None:
             time.sleep(0.05)
         assert started
         os.killpg(process.pid, signal.SIGINT)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in err
-    assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
+    assert not list(out.iterdir())
 
 
 BAD = ["nonsense", '{"text": null}', '{"txt": "b"}', "[1]"]
@@ -326,7 +433,7 @@ def test_remote_addresses_are_read_and_written(tmp_path: Path, root: str) -> Non
     base = root.format(tmp_path)
     if base.startswith("memory"):
         fsspec.filesystem("memory").put(str(local), str(local), recursive=True)
-    assert main(["filter", f"{base}/in", "-o", f"{base}/out", "--resume"]) == 0
+    assert main(["filter", f"{base}/in", "-o", f"{base}/out", "--resume", "--workers", "2"]) == 0
     assert main(["filter", f"{base}/in", "-o", f"{base}/out", "--resume"]) == 0
     assert main(["filter", f"{base}/in/*.jsonl", "-o", f"{base}/globbed"]) == 0
     assert main(["filter", f"{base}/in/a.jsonl", "-o", f"{base}/one.jsonl", "--removed", f"{base}/removed.jsonl"]) == 0
@@ -362,8 +469,8 @@ def test_an_output_that_cannot_be_is_refused_before_anything_is_read(
 
 def test_a_lost_document_is_an_error(tmp_path: Path, detector: Detector, monkeypatch: pytest.MonkeyPatch) -> None:
     source = jsonl(tmp_path / "a.jsonl", {"text": PAGE}, {"text": ARTICLE})
-    monkeypatch.setattr("detector.run.read_units", lambda *a: (unit._replace(documents=3) for unit in read_units(*a)))
-    with pytest.raises(files.CorpusError, match="3 documents were read, but"):
+    monkeypatch.setattr("detector.run.read_units", lambda *a: (unit._replace(n_rows=3) for unit in read_units(*a)))
+    with pytest.raises(files.CorpusError, match="3 rows were read, 0 without a document, but"):
         filter_corpus(detector, [*jobs_of([str(source)], str(tmp_path / "b.jsonl"))], Run(Options(), {}))
 
 
