@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -48,17 +49,20 @@ def probability_of(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _grid_of(weights: NDArray[np.floating], idf: NDArray[np.floating], hot: NDArray[np.bool_]) -> float:
-    evidence = np.abs(weights.astype(np.float64) * idf)
-    return float(np.where(hot, 0.0, evidence).max(initial=0.0)) / EVIDENCE_UNITS or 1.0
+    """Power of two of which the largest evidence of a bucket that isn't hot is `EVIDENCE_UNITS` at most."""
+    largest = float(np.abs(np.where(hot, 0.0, weights.astype(np.float64) * idf)).max(initial=0.0))
+    # what single precision added must not double it
+    return 2.0 ** math.ceil(math.log2(largest * (1 - 1e-6) / EVIDENCE_UNITS)) if largest else 1.0
 
 
-def _squares(idf: NDArray[np.floating]) -> NDArray[np.int64]:
-    return np.minimum(np.rint(idf.astype(np.float64) ** 2 * SQUARES_TO_ONE), LARGEST_SQUARE).astype(np.int64)
+def squares_of(idf: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Squared IDF as prediction counts it, `SQUARES_TO_ONE` to one."""
+    return np.clip(np.rint(idf.astype(np.float64) ** 2 * SQUARES_TO_ONE), 1, LARGEST_SQUARE).astype(np.int64)
 
 
 def idf_on_grid(idf: NDArray[np.floating]) -> NDArray[np.float64]:
     """IDF whose squares are whole multiples, as prediction counts them; a fit rounds them, so that it and prediction agree."""
-    return np.sqrt(_squares(idf) / SQUARES_TO_ONE)
+    return np.sqrt(squares_of(idf) / SQUARES_TO_ONE)
 
 
 def weights_on_grid(weights: NDArray[np.floating], idf: NDArray[np.floating], hot: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -115,14 +119,14 @@ class Model:
     card: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
-    def _grid(self) -> float:
+    def grid(self) -> float:
         """Log-odds, before they are divided by the norm, of one unit of evidence."""
         return _grid_of(self.weights, self.idf, self.hot)
 
     @cached_property
-    def _units(self) -> NDArray[np.int64]:
-        """Evidence of each bucket, weight times IDF, in units of `_grid`; the last is for "has none"."""
-        return np.append(np.rint(self.weights.astype(np.float64) * self.idf / self._grid), 0).astype(np.int64)
+    def units(self) -> NDArray[np.int64]:
+        """Evidence of each bucket, weight times IDF, in units of `grid`; the last is for "has none"."""
+        return np.append(np.rint(self.weights.astype(np.float64) * self.idf / self.grid), 0).astype(np.int64)
 
     @cached_property
     def _table(self) -> NDArray[np.int32]:
@@ -130,8 +134,8 @@ class Model:
 
         Hot buckets have `APART` for evidence; theirs is added apart. The last row is for "has none".
         """
-        square = _squares(self.idf)
-        units = np.where(self.hot, APART, self._units[:-1])
+        square = squares_of(self.idf)
+        units = np.where(self.hot, APART, self.units[:-1])
         return np.append((units << SQUARE_BITS) + square, 0).astype(np.int32)
 
     def log_odds(self, hashed: HashedLines) -> NDArray[np.float64]:
@@ -172,7 +176,7 @@ class Model:
         lines = hashed.lines
         if not len(lines):
             return result, suspect
-        table, units = self._table, self._units
+        table, units = self._table, self.units
         first, end = hashed.tokens[lines], hashed.tokens[lines + 1]
         per_token = np.zeros(len(hashed.starts), np.int32)
         tokens, hot = [], []
@@ -205,7 +209,7 @@ class Model:
         squares += per_line & SQUARE_MASK
         # hot buckets count once in a line
         total += self._hot_sums(np.concatenate(keys), len(lines)) - np.bincount(hot_lines, hot_units, len(lines)).astype(np.int64)
-        result[lines] += total * self._grid / np.sqrt(squares / SQUARES_TO_ONE)
+        result[lines] += total * self.grid / np.sqrt(squares / SQUARES_TO_ONE)
         peak = self._windows(np.maximum, running, first, words, PEAK_WORDS) / (norm * np.sqrt(np.minimum(words, PEAK_WORDS))) + self.bias
         may = np.flatnonzero((np.maximum(result[lines], peak) >= gate) & (words >= LEAST_WORDS) & (words <= MOST_WORDS))
         if len(may):
@@ -223,7 +227,7 @@ class Model:
         """
         keys.sort()
         distinct = keys[np.append(True, keys[1:] != keys[:-1])] if len(keys) else keys
-        return np.bincount(distinct >> 32, self._units.take(distinct & 0xFFFFFFFF), n_lines).astype(np.int64)
+        return np.bincount(distinct >> 32, self.units.take(distinct & 0xFFFFFFFF), n_lines).astype(np.int64)
 
     def _windows(
         self, best: np.ufunc, running: NDArray[np.int64], first: NDArray[np.intp], words: NDArray[np.intp], size: int
@@ -247,7 +251,7 @@ class Model:
             begin = first[long]
             edges = np.column_stack((begin, begin + words[long] - size + 1)).ravel()
             found[long] = best.reduceat(windows, edges)[::2]
-        return np.asarray(found * self._grid, np.float64)
+        return np.asarray(found * self.grid, np.float64)
 
     def evidence(self, hashed: HashedLines, words: int) -> NDArray[np.float64]:
         """Part of each line in the log-odds of a sentence of `words` such words: of the n-grams of its words, and of the bias by its length.
@@ -287,12 +291,12 @@ class Model:
     @cached_property
     def squares(self) -> NDArray[np.float32]:
         """Squared IDF of each bucket, as prediction counts it, shape (2**bits + 1,); the last is for "has none"."""
-        return np.append(_squares(self.idf) / SQUARES_TO_ONE, 0).astype(np.float32)
+        return np.append(squares_of(self.idf) / SQUARES_TO_ONE, 0).astype(np.float32)
 
     @cached_property
     def products(self) -> NDArray[np.float32]:
         """Weight times IDF of each bucket, hot ones too, as prediction counts it, shape (2**bits + 1,); the last is for "has none"."""
-        return (self._units * self._grid).astype(np.float32)
+        return (self.units * self.grid).astype(np.float32)
 
     def log_odds_alone(self, log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
         """Calibrated log-odds of texts that come without a document."""

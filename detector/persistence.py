@@ -20,18 +20,18 @@ from joblib.numpy_pickle import NumpyArrayWrapper, NumpyUnpickler
 from joblib.numpy_pickle import dump as joblib_dump
 
 from detector.context import FEATURES
-from detector.model import THRESHOLDS, Model
+from detector.model import LARGEST_SQUARE, SQUARES_TO_ONE, THRESHOLDS, Model, squares_of
 from detector.pieces import PIECE_FEATURES
 
 FORMAT: Final = "consent-text-detector"
-VERSION: Final = 2
+VERSION: Final = 3
 """Version of the file format; it grows when an older reader would misread the file."""
 SHIPPED: Final = Path(__file__).parent / "model" / "consent.joblib"
 """The model that comes with the package."""
 MAX_BYTES: Final = 256 << 20
 """Largest uncompressed model that is read; the shipped one has 9 MB. It keeps a few hostile bytes from filling the memory."""
 COMPRESSION: Final = ("zlib", 9)
-DTYPES: Final = ("<f4", "<f8", "|u1")
+DTYPES: Final = ("<i4", "<u2", "<f8", "|u1")
 MAX_BITS: Final = 24
 
 
@@ -98,8 +98,9 @@ def save_model(model: Model, path: str | os.PathLike[str]) -> None:
         "format": FORMAT,
         "version": VERSION,
         "bits": model.bits,
-        "weights": model.weights.astype("<f4"),
-        "idf": model.idf.astype("<f4"),
+        "grid": model.grid,
+        "evidence": model.units[:-1].astype("<i4"),
+        "squares": squares_of(model.idf).astype("<u2"),
         "hot": np.packbits(model.hot),
         "bias": float(model.bias),
         "alone": [float(x) for x in model.alone],
@@ -224,14 +225,19 @@ def _check(record: Any) -> Model:
             raise ModelError(f"threshold {name!r} is {value!r}, expected 0 to 1")
     if not isinstance(card, dict):
         raise ModelError(f"'card' is {type(card).__name__}, expected a dict")
-    idf = _array(record, "idf", "<f4", (n,))
-    if not (idf > 0).all():
-        raise ModelError("'idf' has values that are not positive")
+    squares = _array(record, "squares", "<u2", (n,))
+    if not ((squares > 0) & (squares <= LARGEST_SQUARE)).all():
+        raise ModelError(f"'squares' has values that are not from 1 to {LARGEST_SQUARE}")
+    idf = np.sqrt(squares / SQUARES_TO_ONE)
+    grid = _number(record.get("grid"), "grid")
+    if not 1e-9 <= grid <= 1e9:
+        raise ModelError(f"'grid' is {grid!r}, expected 1e-9 to 1e9")
+    evidence = _array(record, "evidence", "<i4", (n,))
     packed = _array(record, "hot", "|u1", ((n + 7) // 8,))
     return Model(
         bits=bits,
-        weights=_array(record, "weights", "<f4", (n,)),
-        idf=idf,
+        weights=(evidence * grid / idf).astype(np.float32),
+        idf=idf.astype(np.float32),
         hot=np.unpackbits(packed, count=n).astype(np.bool_),
         bias=_number(record.get("bias"), "bias"),
         alone=(_number(alone[0], "alone"), _number(alone[1], "alone")),

@@ -19,7 +19,7 @@ import pytest
 
 from detector import Detector, ModelError
 from detector.context import FEATURES
-from detector.model import Model
+from detector.model import Model, idf_on_grid, weights_on_grid
 from detector.persistence import SHIPPED, load_model, save_model
 from detector.pieces import PIECE_FEATURES
 
@@ -29,11 +29,12 @@ BITS = 6
 def small_model() -> Model:
     rng = np.random.default_rng(0)
     n = 1 << BITS
+    idf, hot = idf_on_grid(rng.uniform(1, 5, n)), rng.random(n) < 0.1
     return Model(
         bits=BITS,
-        weights=rng.normal(size=n).astype(np.float32),
-        idf=rng.uniform(1, 5, n).astype(np.float32),
-        hot=rng.random(n) < 0.1,
+        weights=weights_on_grid(rng.normal(size=n), idf, hot).astype(np.float32),
+        idf=idf.astype(np.float32),
+        hot=hot,
         bias=-1.5,
         alone=(0.9, 0.1),
         context=rng.normal(size=(2, len(FEATURES))),
@@ -97,8 +98,8 @@ class Gadget:
 GADGETS: dict[str, Callable[[Any], Any]] = {
     "in a field": lambda gadget: {"format": "consent-text-detector", "card": gadget},
     "as the whole file": lambda gadget: gadget,
-    "in an object array": lambda gadget: {"weights": np.array([gadget], dtype=object)},
-    "in a nested object array": lambda gadget: {"weights": np.array([np.array([gadget, 1], dtype=object), 1], dtype=object)},
+    "in an object array": lambda gadget: {"evidence": np.array([gadget], dtype=object)},
+    "in a nested object array": lambda gadget: {"evidence": np.array([np.array([gadget, 1], dtype=object), 1], dtype=object)},
 }
 
 
@@ -142,22 +143,19 @@ def test_an_array_larger_than_the_file_is_refused(path: Path, tmp_path: Path) ->
         load_model(tmp_path / "bomb.joblib")
 
 
-def nan_weights(record: dict[str, Any]) -> None:
-    record["weights"][3] = np.nan
-
-
 CHANGES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "another format": (lambda r: r.update(format="other"), "does not say that it is a consent-text-detector model"),
-    "a newer version": (lambda r: r.update(version=99), "it has format version 99, this release reads 2"),
-    "short weights": (lambda r: r.update(weights=r["weights"][:-1]), r"'weights' is <f4 of shape \(63,\), expected <f4 of shape \(64,\)"),
-    "weights of another type": (lambda r: r.update(weights=r["weights"].astype("<f8")), "'weights' is <f8"),
-    "NaN weights": (nan_weights, "'weights' has values that are not finite"),
-    "weights that are no array": (lambda r: r.update(weights=[1.0]), "'weights' is list, expected an array"),
-    "no weights": (lambda r: r.pop("weights"), "'weights' is NoneType, expected an array"),
-    "negative IDF": (lambda r: r["idf"].__setitem__(0, -1), "'idf' has values that are not positive"),
+    "a newer version": (lambda r: r.update(version=99), "it has format version 99, this release reads 3"),
+    "short evidence": (lambda r: r.update(evidence=r["evidence"][:-1]), r"'evidence' is <i4 of shape \(63,\), expected <i4 of shape \(64,\)"),
+    "evidence of another type": (lambda r: r.update(evidence=r["evidence"].astype("<f8")), "'evidence' is <f8"),
+    "a NaN in the context": (lambda r: r["context"].__setitem__((0, 0), np.nan), "'context' has values that are not finite"),
+    "evidence that is no array": (lambda r: r.update(evidence=[1.0]), "'evidence' is list, expected an array"),
+    "no evidence": (lambda r: r.pop("evidence"), "'evidence' is NoneType, expected an array"),
+    "no IDF": (lambda r: r["squares"].__setitem__(0, 0), "'squares' has values that are not from 1 to 8191"),
+    "a grid of nothing": (lambda r: r.update(grid=0.0), "'grid' is 0.0, expected 1e-9 to 1e9"),
     "integer arrays": (lambda r: r.update(context_bias=np.zeros(2, np.int64)), "has an array of dtype|names the dtype"),
     "infinite bias": (lambda r: r.update(bias=float("inf")), "'bias' is inf, expected a finite number"),
-    "bits of another size": (lambda r: r.update(bits=7), r"expected <f4 of shape \(128,\)"),
+    "bits of another size": (lambda r: r.update(bits=7), r"expected <u2 of shape \(128,\)"),
     "huge bits": (lambda r: r.update(bits=60), "'bits' is 60, expected 1 to 24"),
     "other context features": (lambda r: r.update(context_features=["own"]), "its context features are not those of this release"),
     "a missing threshold": (lambda r: r["thresholds"].pop("recall"), "'thresholds' is .*, expected precision, balanced, recall"),
