@@ -24,8 +24,7 @@ PIECE_C: Final = 0.1
 """Inverse regularisation strength of the piece stage."""
 OWN_MORE: Final = 0.25
 """What a piece says itself counts so much more than the fit wants: the short sentences that are lost are those that only their neighbours speak for.
-Of joined lines, .48 instead of .35 of the consent text is found where 1 in 1,000 characters of article are lost, at .5 .51 and more lines cut
-that are all consent text; it was chosen on the folds that are quoted."""
+It was chosen on the folds that are quoted (`training/README.md`)."""
 JOINED_WEIGHT: Final = 5.0
 """Weight of pieces of lines that join consent text and sentences of an article; pieces of ordinary lines and of whole pages in one line abound."""
 COMPOSED_WEIGHT: Final = 0.3
