@@ -242,7 +242,7 @@ class Detector:
         Usually had from `Detector.load`.
     threshold : {"precision", "balanced", "recall"} or float
         Probability from which a paragraph is boilerplate. The names stand for values that the model carries, chosen on validation data by the
-        share of article paragraphs that they lose: 1 in 10,000 ("precision", the default), 1 in 1,000, 1 in 100.
+        share of article paragraphs that they lose: 1 in 20,000 ("precision", the default), 1 in 1,000, 1 in 100.
 
     Attributes
     ----------
