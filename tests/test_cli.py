@@ -16,6 +16,7 @@ from detector.cli import main
 from tests.conftest import DATA
 
 ARTICLE = "The harbour reopens on Monday, the council said."
+SENTENCE = "The ferry was late again, and nobody had told the passengers why."
 BANNER = "We use cookies to personalise content and ads and to analyse our traffic."
 PAGE = f"{ARTICLE}\n\n{BANNER}\nAccept all cookies\n"
 
@@ -144,7 +145,7 @@ def test_score_shows_every_paragraph(tmp_path: Path, capfd: pytest.CaptureFixtur
 
 
 def test_spans_leave_the_text_alone(tmp_path: Path) -> None:
-    joined = f"👍 {ARTICLE} {BANNER}\n\nOK then, said the mayor.\n"
+    joined = f"👍 {SENTENCE} {BANNER}\n\nOK then, said the mayor.\n"
     source = jsonl(tmp_path / "in.jsonl", {"id": 1, "text": PAGE, "n": 2}, {"id": 2, "text": ARTICLE}, {"id": 3, "text": joined})
     assert main(["filter", str(source), "-o", str(tmp_path / "out.jsonl"), "--output", "spans"]) == 0
     page, article, mixed = read_jsonl(tmp_path / "out.jsonl")
@@ -157,7 +158,7 @@ def test_spans_leave_the_text_alone(tmp_path: Path) -> None:
 
 def test_scores_are_parallel_to_the_lines(tmp_path: Path) -> None:
     text = f"\n{ARTICLE}\n \n{BANNER}\nAccept all cookies\n"
-    source = jsonl(tmp_path / "in.jsonl", {"text": text}, {"text": ""}, {"text": f"{ARTICLE} {BANNER}"})
+    source = jsonl(tmp_path / "in.jsonl", {"text": text}, {"text": ""}, {"text": f"{SENTENCE} {BANNER}"})
     assert main(["filter", str(source), "-o", str(tmp_path / "out.jsonl"), "--output", "scores"]) == 0
     page, empty, mixed = read_jsonl(tmp_path / "out.jsonl")
     assert page["text"] == text
