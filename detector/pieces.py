@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from detector.characters import CLASS_OF_CODE, SPACE
 from detector.context import FEATURES, LIMIT, Layout, context_features, layout_of
 from detector.features import hash_lines, utf8
-from detector.sentences import find_units
+from detector.sentences import find_units, runs_of
 
 if TYPE_CHECKING:
     from detector.model import Model
@@ -115,15 +115,7 @@ def cut_into_pieces(model: Model, lines: Sequence[str]) -> Pieces:
     -------
     Pieces
     """
-    parts = []
-    start = 0
-    while start < len(lines):
-        size, end = len(lines[start]), start + 1
-        while end < len(lines) and size < CHARACTERS_AT_ONCE:
-            size += len(lines[end])
-            end += 1
-        parts.append(_cut_at_once(model, lines[start:end]))
-        start = end
+    parts = [_cut_at_once(model, lines[start:end]) for start, end in runs_of(lines, CHARACTERS_AT_ONCE)]
     if not parts:
         return Pieces(np.zeros(1, np.intp), np.empty(0, np.intp), np.empty(0), np.empty(0, np.intp), np.empty((len(DETAILS), 0)))
     count, offset, log_odds, n_tokens, details = zip(*parts, strict=True)

@@ -9,7 +9,7 @@ as far as letters tell. Everything is a few passes over the code points of the l
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Final
 
@@ -132,17 +132,23 @@ def find_units(lines: Sequence[str]) -> tuple[NDArray[np.intp], NDArray[np.intp]
         Whether a sentence or block ends before it, or the line begins there.
     """
     parts = [(np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0, np.bool_))]
+    for start, end in runs_of(lines, CHARACTERS_AT_ONCE):
+        line, offset, strong = _find_units(lines[start:end])
+        parts.append((line + start, offset, strong))
+    line, offset, strong = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return line, offset, strong
+
+
+def runs_of(lines: Sequence[str], characters: int) -> Iterator[tuple[int, int]]:
+    """Yield first line and end of runs of so many characters or a line more; a longer line is a run of its own or the last of one."""
     start = 0
     while start < len(lines):
         size, end = len(lines[start]), start + 1
-        while end < len(lines) and size < CHARACTERS_AT_ONCE:
+        while end < len(lines) and size < characters:
             size += len(lines[end])
             end += 1
-        line, offset, strong = _find_units(lines[start:end])
-        parts.append((line + start, offset, strong))
+        yield start, end
         start = end
-    line, offset, strong = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return line, offset, strong
 
 
 def _find_units(lines: Sequence[str]) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.bool_]]:

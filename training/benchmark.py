@@ -14,7 +14,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from functools import partial
 from importlib.util import find_spec
 from itertools import islice
@@ -106,7 +105,7 @@ def benchmark(
     if not any(texts):
         raise DatasetError("there is no text to measure on")
     tell("scoring")
-    figures: dict[str, Any] = {"on": _machine(texts), "scoring": scoring(composed, texts, rounds), "scripts": scripts(composed, rounds)}
+    figures: dict[str, Any] = {"on": _machine(texts), "scoring": scoring(composed, texts, rounds, tell), "scripts": scripts(composed, rounds)}
     tell("single documents")
     figures["single"] = single()
     with tempfile.TemporaryDirectory() as folder:
@@ -157,7 +156,7 @@ def _best(runs: dict[str, Callable[[], object]], rounds: int) -> dict[str, float
     return best
 
 
-def scoring(composed: Sequence[LabelledDocument], texts: Sequence[str], rounds: int) -> dict[str, float]:
+def scoring(composed: Sequence[LabelledDocument], texts: Sequence[str], rounds: int, tell: Callable[[str], None]) -> dict[str, float]:
     """How many times as fast `Detector.filter_batch` is as others that decide on each paragraph, and its megabytes of UTF-8 a second."""
     paragraphs = [line for text in texts for line in text.split("\n")]
     labelled = [(p.text, p.label == "boilerplate") for document in composed for p in document.paragraphs]
@@ -173,9 +172,11 @@ def scoring(composed: Sequence[LabelledDocument], texts: Sequence[str], rounds: 
         "six phrases with in": lambda: [any(phrase in line for phrase in PHRASES) for line in map(str.lower, paragraphs)],
     }
     if find_spec("fasttext"):
-        with suppress(RuntimeError):  # on a few texts it may meet a NaN
+        try:
             model = _fasttext(zip(fitted_on, labels, strict=True))
             runs["fastText with bigrams"] = lambda: [model.f.predict(f"{line}\n", 1, 0.0, "strict") for line in paragraphs]
+        except RuntimeError as error:  # on our own documents its training meets a NaN
+            tell(f"no figure for fastText, whose training failed ({error})")
     best = _best(runs, rounds)
     size = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
     ours = best.pop("detector")
