@@ -18,7 +18,7 @@ from detector.filtering import Detector, FilteredDocument
 from detector.jobs import jobs_of
 from detector.model import LABELS, THRESHOLDS
 from detector.paragraphs import Paragraph
-from detector.persistence import SHIPPED, ModelError
+from detector.persistence import SHA256, SHIPPED, ModelError
 from detector.results import OUTPUTS, Options
 from detector.run import Run, filter_corpus
 
@@ -68,6 +68,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     common.add_argument("--format", choices=FORMATS, help="of the inputs; default by their names, text for -")
     common.add_argument("--text-field", default="text", metavar="NAME", help="field of a JSONL line that holds the document (default: text)")
     common.add_argument("--model", metavar="FILE", help="model made by consent-training fit (default: the one that comes with the package)")
+    common.add_argument(
+        "--model-sha256",
+        type=_digest,
+        metavar="HEX",
+        help="digest that the model must have, as sha256sum prints it; another file is refused, and what was digested is what is used",
+    )
     common.add_argument(
         "--threshold",
         default=THRESHOLDS[0],
@@ -140,6 +146,12 @@ def _threshold(value: str) -> str | float:
     return number
 
 
+def _digest(value: str) -> str:
+    if not SHA256.fullmatch(value):
+        raise argparse.ArgumentTypeError(f"{value!r}, expected 64 hexadecimal digits, as sha256sum FILE prints them")
+    return value.lower()
+
+
 def _workers(value: str) -> int:
     if not value.isdecimal() or not int(value):
         raise argparse.ArgumentTypeError(f"{value!r}, expected a number of processes, 1 or more")
@@ -177,11 +189,11 @@ def run_filter(args: argparse.Namespace) -> int:
             "--output dolma writes one row for each document, in the same order, so that dolma can align them; leave --consent-only drop out"
         )
     options = Options(args.output, args.text_field, args.consent_only == "drop", args.on_error == "skip")
-    detector = Detector.load(args.model, threshold=args.threshold)
+    detector = Detector.load(args.model, args.threshold, sha256=args.model_sha256)
     jobs = jobs_of(args.inputs, args.to, args.format, args.output)
     if options.skip_errors and not args.errors and any(job.output == STANDARD for job in jobs):
         raise CorpusError("--on-error skip with output to standard output needs a file for the errors; name one with --errors")
-    settings = {"version": __version__, "model": digest_of(str(args.model or SHIPPED)), "threshold": detector.threshold}
+    settings = {"version": __version__, "model": args.model_sha256 or digest_of(str(args.model or SHIPPED)), "threshold": detector.threshold}
     run = Run(options, settings, args.removed, args.errors, args.stats, args.workers, args.resume)
     counts = filter_corpus(detector, jobs, run)
     errors = f", {counts['errors']:,} errors" if options.skip_errors else ""
@@ -199,7 +211,7 @@ def _paragraph_fields(document: FilteredDocument) -> list[dict[str, Any]]:
 
 def run_score(args: argparse.Namespace) -> int:
     """Show each paragraph with its probability and label, text untouched: a table for text files, one JSON line a document for JSONL."""
-    detector = Detector.load(args.model, threshold=args.threshold)
+    detector = Detector.load(args.model, args.threshold, sha256=args.model_sha256)
     for path, output, file_format in jobs_of(args.inputs, args.to, args.format):
         records = read_records(path, file_format, args.text_field)
         with written(output) as out:
@@ -226,7 +238,7 @@ def run_explain(args: argparse.Namespace) -> int:
     Its log-odds are a sum: of its n-grams (those with the largest part are shown; above 0 speaks for consent text), of the bias of the model, of what
     the paragraph is alone (its length, calibration), and of its neighbours.
     """
-    detector = Detector.load(args.model, threshold=args.threshold)
+    detector = Detector.load(args.model, args.threshold, sha256=args.model_sha256)
     for path, output, file_format in jobs_of(args.inputs, args.to, args.format):
         colour = output == STANDARD and sys.stdout.isatty() and "NO_COLOR" not in os.environ
         with written(output) as out:

@@ -274,7 +274,7 @@ class Detector:
         self.threshold = float(threshold)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str] | None = None, threshold: str | float = THRESHOLDS[0]) -> Detector:
+    def load(cls, path: str | os.PathLike[str] | None = None, threshold: str | float = THRESHOLDS[0], *, sha256: str | None = None) -> Detector:
         """Load a model file.
 
         Parameters
@@ -282,13 +282,16 @@ class Detector:
         path : str or path, optional
             A file made by ``consent-training fit``; by default the model that comes with the package.
         threshold : {"precision", "balanced", "recall"} or float
+        sha256 : str, optional
+            Digest that the file must have, 64 hexadecimal digits, as ``sha256sum`` prints it. The file is read once: what was digested is what is
+            loaded.
 
         Raises
         ------
         ModelError
-            If the file is no usable model. Nothing that a file names is ever run.
+            If the file is no usable model, or has another digest. Nothing that a file names is ever run.
         """
-        return cls(load_model(path), threshold)
+        return cls(load_model(path, sha256), threshold)
 
     @cached_property
     def classes_(self) -> NDArray[np.str_]:  # noqa: D102 - with the class
