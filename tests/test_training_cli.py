@@ -14,6 +14,8 @@ from tests import labelled
 from training.cli import main
 from training.dataset import read_documents
 
+SCRATCH = ("--from-scratch", "--no-authored")
+
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -25,7 +27,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def fit(files: Path, output: Path, *options: str) -> int:
     return main(
-        ["fit", "--no-authored", "--labelled", str(files / "part-0.jsonl.gz"), "-o", str(output), "--folds", "3", "--bits", "12", "--quiet", *options]
+        ["fit", *SCRATCH, "--labelled", str(files / "part-0.jsonl.gz"), "-o", str(output), "--folds", "3", "--bits", "12", "--quiet", *options]
     )
 
 
@@ -72,15 +74,24 @@ def test_the_same_inputs_and_seed_give_the_same_file(files: Path, tmp_path: Path
     [
         (["--no-authored"], "no training data; give --labelled or --pages"),
         (["--data", "absent"], "absent/authored holds no .jsonl file"),
-        (["--no-authored", "--labelled", "absent.jsonl"], "absent.jsonl: can't be read"),
-        (["--no-authored", "--labelled", "part-0.jsonl.gz", "--held-out", "all.jsonl"], "is in the held-out data and in the training data"),
-        (["--no-authored", "--labelled", "part-0.jsonl.gz", "-o", "absent/m.joblib"], "absent/m.joblib: its folder does not exist"),
+        ([*SCRATCH, "--labelled", "absent.jsonl"], "absent.jsonl: can't be read"),
+        ([*SCRATCH, "--labelled", "part-0.jsonl.gz", "--held-out", "all.jsonl"], "is in the held-out data and in the training data"),
+        ([*SCRATCH, "--labelled", "part-0.jsonl.gz", "-o", "absent/m.joblib"], "absent/m.joblib: its folder does not exist"),
+        (["--labelled", "absent.jsonl"], "absent.jsonl: can't be read"),
+        (["--labelled", "part-0.jsonl.gz", "--held-out", "all.jsonl"], "is in the held-out data and in the labelled data"),
+        (["--labelled", "part-0.jsonl.gz", "--start", "absent.joblib"], "absent.joblib"),
+        (["--labelled", "part-0.jsonl.gz", "--bits", "12"], "--bits is for a fit from scratch; give --from-scratch too"),
+        (["--labelled", "part-0.jsonl.gz", "--no-authored"], "--no-authored is for a fit from scratch"),
+        ([*SCRATCH, "--labelled", "part-0.jsonl.gz", "--base"], "--base is for adapting a model"),
+        (["--labelled", "part-0.jsonl.gz", "--base", "--data", "absent"], "absent/authored holds no .jsonl file"),
+        (["--labelled", "unsure.jsonl"], "hold no paragraph to learn from"),
     ],
 )
 def test_what_cannot_be_fitted_is_said_and_nothing_written(
     files: Path, options: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(files)
+    (files / "unsure.jsonl").write_text('{"text": "perhaps", "label": "unsure"}\n')
     before = sorted(files.iterdir())
     assert main(["fit", "-o", "new.joblib", "--quiet", *options]) == 2
     assert message in capsys.readouterr().err
@@ -113,6 +124,7 @@ def test_strings_and_authored_documents_are_taken_along(files: Path, tmp_path: P
     (tmp_path / "strings.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     output = tmp_path / "m.joblib"
     options = [
+        "--from-scratch",
         "--data",
         str(data),
         "--strings",

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
+from detector.model import Model
 from training.evaluate import out_of_fold_figures
 from training.fit import Fit, Settings
 from training.sources import Source
@@ -31,23 +32,63 @@ def make_card(result: Fit, sources: Sequence[Source], settings: Settings, held_o
         "name": "consent-text-detector",
         "labels": {"0": "article", "1": "boilerplate"},
         "settings": chosen,
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
-        "sources": [
-            {
-                "name": source.name,
-                "documents": len(source.documents),
-                "paragraphs": sum(len(document.paragraphs) for document in source.documents),
-                "boilerplate": sum(p.label == "boilerplate" for document in source.documents for p in document.paragraphs),
-                "sha256": source.digests,
-            }
-            for source in sources
-        ],
+        "versions": _versions(),
+        "sources": [_counts(source) for source in sources],
         "thresholds": dict(result.model.thresholds),
         "out_of_fold": _without_sites(out_of_fold_figures(result)),
     }
     if held_out is not None:
         card["held_out"] = _without_sites(held_out)
     return card
+
+
+def adapted_card(
+    model: Model,
+    sources: Sequence[Source],
+    settings: Mapping[str, Any],
+    start: tuple[str, str],
+    held_out: tuple[Mapping[str, Any], Mapping[str, Any]] | None,
+) -> dict[str, Any]:
+    """The card of a model that was adapted to new labels (`training.retrain`).
+
+    Parameters
+    ----------
+    model : Model
+        With the card of the model that it was made from.
+    sources : sequence of Source
+    settings : mapping
+    start : (str, str)
+        File name and SHA-256 of the model that it was made from; what that model's card says of its sources is kept.
+    held_out : (mapping, mapping), optional
+        Figures before and after.
+    """
+    before = {name: model.card[name] for name in ("sources", "settings", "started_from") if name in model.card}
+    card: dict[str, Any] = {
+        "name": "consent-text-detector",
+        "labels": {"0": "article", "1": "boilerplate"},
+        "settings": dict(settings),
+        "versions": _versions(),
+        "sources": [_counts(source) for source in sources],
+        "thresholds": dict(model.thresholds),
+        "started_from": {"file": start[0], "sha256": start[1], **before},
+    }
+    if held_out is not None:
+        card["held_out_before"], card["held_out"] = (_without_sites(figures) for figures in held_out)
+    return card
+
+
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+
+
+def _counts(source: Source) -> dict[str, Any]:
+    return {
+        "name": source.name,
+        "documents": len(source.documents),
+        "paragraphs": sum(len(document.paragraphs) for document in source.documents),
+        "boilerplate": sum(p.label == "boilerplate" for document in source.documents for p in document.paragraphs),
+        "sha256": source.digests,
+    }
 
 
 def _without_sites(figures: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,6 +103,7 @@ def to_markdown(card: Mapping[str, Any]) -> str:
         "Labels paragraphs of plain-text documents as article or boilerplate (consent text). Two linear stages: TF-IDF over hashed n-grams of a",
         "paragraph, then its neighbours. It is meant for filtering scraped documents; it is no judge of whether a consent dialogue is lawful.",
         "",
+        *_started_from(card.get("started_from")),
         "## Data",
         "",
         "| source | documents | paragraphs | boilerplate |",
@@ -86,6 +128,7 @@ def to_markdown(card: Mapping[str, Any]) -> str:
     ]
     titles = {
         "out_of_fold": "Figures, out of fold by site, at the threshold `precision`",
+        "held_out_before": "Figures on held-out sites before it was adapted, at the threshold `precision`",
         "held_out": "Figures on held-out sites, at the threshold `precision`",
     }
     for key, title in titles.items():
@@ -94,6 +137,17 @@ def to_markdown(card: Mapping[str, Any]) -> str:
             for group in ("by_kind", "by_kind_at_1e-3", "by_language"):
                 lines += ["", f"| {group[3:]} | recall | n | article paragraphs lost | of |", "|---|---|---|---|---|", *_group_rows(card[key][group])]
     return "\n".join(lines) + "\n"
+
+
+def _started_from(start: Mapping[str, Any] | None) -> list[str]:
+    if start is None:
+        return []
+    named = ", ".join(f"{s['name']} ({s['paragraphs']:,} paragraphs)" for s in start.get("sources", ()))
+    return [
+        f"It was adapted from {start['file']} (sha256 {start['sha256']}){f', which was fitted on {named}' if named else ''}: its weights are shifted",
+        "towards the data below, and its other stages and thresholds are those of that model.",
+        "",
+    ]
 
 
 def _figure_rows(figures: Mapping[str, Any]) -> list[str]:
