@@ -88,7 +88,6 @@ def test_the_report_says_what_changed_on_sites_held_out(parts: tuple[list[Labell
     assert text.endswith("verdict: nothing got worse")
 
 
-@pytest.mark.usefixtures("small_gate")
 def test_wrong_labels_get_the_verdict_that_something_got_worse(files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert fit(files / "wrong.jsonl", tmp_path / "m.joblib") == 0
     out = capsys.readouterr().out
