@@ -14,9 +14,8 @@ import numpy as np
 
 from detector import Detector, ModelError, __version__
 from detector.corpus import CorpusError, json_line, written
-from detector.model import THRESHOLDS
 from detector.persistence import save_model
-from training import benchmark, gate, sources
+from training import benchmark, compare, gate, sources
 from training.card import make_card, to_markdown
 from training.compose import is_article
 from training.dataset import DatasetError, LabelledDocument, check_splits, read_documents
@@ -91,12 +90,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     fitting.add_argument("--quiet", action="store_true", help="no progress")
     fitting.set_defaults(run=run_fit)
 
-    evaluating = commands.add_parser("evaluate", help="measure a model on labelled documents", description=run_evaluate.__doc__)
-    evaluating.add_argument("files", nargs="+", type=Path, metavar="FILE", help="labelled documents (.jsonl, .jsonl.gz)")
-    evaluating.add_argument("--model", metavar="MODEL", help="default: the one that comes with the package")
-    evaluating.add_argument("--threshold", choices=THRESHOLDS, default=THRESHOLDS[0])
-    evaluating.add_argument("--json", action="store_true", help="all figures, by site too, as JSON")
-    evaluating.set_defaults(run=run_evaluate)
+    compare.add_command(commands)
 
     joining = commands.add_parser("joined", help="measure a model on joined lines, by character", description=run_joined.__doc__)
     joining.add_argument("files", nargs="+", type=Path, metavar="FILE", help="labelled documents (.jsonl, .jsonl.gz)")
@@ -216,20 +210,6 @@ def run_fit(args: argparse.Namespace) -> int:
     with written(str(args.output.with_suffix(".md"))) as out:
         out.write(to_markdown(card))
     print(f"\nwrote {args.output} ({args.output.stat().st_size / 1e6:.2f} MB) and {args.output.with_suffix('.md')}")
-    return 0
-
-
-def run_evaluate(args: argparse.Namespace) -> int:
-    """Measure a model on labelled documents.
-
-    Average precision, recall at three shares of lost article paragraphs, and at the threshold what is found and lost, by kind, language, site.
-    """
-    documents = read_documents(args.files)
-    result = evaluate(Detector.load(args.model, threshold=args.threshold), documents)
-    if args.json:
-        print(json.dumps(result))
-    else:
-        summary(result)
     return 0
 
 
