@@ -39,7 +39,7 @@ def add_command(commands: Any) -> None:
         nargs="+",
         default=[SHIPPED_NAME],
         metavar="MODEL",
-        help=f"model files made by fit; {SHIPPED_NAME!r} stands for the one that comes with the package (default). The first is what others are held against",
+        help=f"model files; {SHIPPED_NAME!r} is the one that comes with the package (default). The others are held against the first",
     )
     parser.add_argument(
         "--threshold",
@@ -76,9 +76,9 @@ def _count(value: str) -> int:
 def run(args: argparse.Namespace) -> int:
     """Measure models on labelled documents.
 
-    Average precision, recall at three shares of lost article paragraphs, and at the threshold what is found and lost, by kind, language, site, with
-    95 % intervals from a bootstrap over sites. Several models are measured on the same documents: a column for each, the differences from the first with
-    intervals of a paired bootstrap, and how many paragraphs flipped each way.
+    Average precision, recall at three shares of lost article paragraphs, and at the threshold what is found and lost, by kind, language, site,
+    with 95 % intervals from a bootstrap over sites. Several models are measured on the same documents: a column for each, the differences from
+    the first with intervals of a paired bootstrap, and how many paragraphs flipped each way.
     """
     files = [Path(file) for file in [*args.files, *(model for model in args.model if model.endswith(LABELLED))]]
     models = [model for model in args.model if not model.endswith(LABELLED)] or [SHIPPED_NAME]

@@ -83,9 +83,9 @@ def figures(probability: NDArray[np.float64], table: Table, threshold: float) ->
         Counts; ``average_precision``; ``recall_at_1e-3`` and the like, the share of boilerplate above the article paragraph of that rank;
         at the threshold ``recall``, ``recall_mean_of_sites``, ``false_removal`` (share of article paragraphs), ``false_removals``,
         ``article_characters_lost``, ``precision``, ``other_removed``, ``hard_kept``; ``calibration_error`` (expected, ten equal bins); and
-        ``by_kind``, ``by_kind_at_1e-3``, ``by_language``, ``by_site`` with recall, n, and false removals. ``intervals`` holds the low and high end of
-        what `training.intervals` gives for a figure, at 95 %, or None; of a kind or a language they are its ``interval``, with its ``sites``, those that have
-        boilerplate of it.
+        ``by_kind``, ``by_kind_at_1e-3``, ``by_language``, ``by_site`` with recall, n, and false removals. ``intervals`` holds the
+        low and high end of the 95 % interval of a figure (`training.intervals`), or None; a kind or a language has its ``interval`` itself, and
+        ``sites``, how many have boilerplate of it.
     """
     return figures_and_draws(probability, table, threshold)[0]
 
@@ -121,7 +121,7 @@ def figures_and_draws(probability: NDArray[np.float64], table: Table, threshold:
     ratios |= {f"recall_at_{name}": share(hits, table.boilerplate) for name, hits in found.items()}
     precision = drawn["average_precision"]
     # where every draw gives the same, the draws say nothing, and average precision is no share that Wilson's interval is for
-    out["intervals"] = {"average_precision": _listed(percentiles(precision) if np.ptp(precision[~np.isnan(precision)]) else None)}
+    out["intervals"] = {"average_precision": _listed(percentiles(precision, recall.groups) if np.ptp(precision[~np.isnan(precision)]) else None)}
     for name, ratio in ratios.items():
         of, _, value = name.partition("/")
         if value or of.startswith("by_"):

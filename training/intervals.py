@@ -1,15 +1,21 @@
 """Confidence intervals of figures: sites are drawn again, because paragraphs of one site are alike and count for fewer than they are.
 
-The bootstrap over groups draws as many sites as there are, with replacement and whole (Davison and Hinkley, Bootstrap Methods and their Application,
-1997, section 3.8; Field and Welsh, Bootstrapping clustered data, JRSS B 69, 2007), and takes percentiles of the figure over the draws (Efron and
-Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13). Every figure and every model sees the same draws, so that the difference of two models is
-a paired one. A figure is a ratio of sums or a function of ranks, so a draw needs no paragraph: only each site's sums, times how often it was drawn.
+The bootstrap over groups draws as many sites as there are, with replacement and whole (Davison and Hinkley, Bootstrap Methods and their
+Application, 1997, section 3.8; Field and Welsh, Bootstrapping clustered data, JRSS B 69, 2007), and takes percentiles of the figure over the draws
+(Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13), farther out where sites are few (Hesterberg, What teachers should know
+about the bootstrap, The American Statistician 69, 2015: the expanded percentile interval). Every figure and every model sees the same draws, so
+that the difference of two models is a paired one. A figure is a ratio of sums or a function of ranks, so a draw needs no paragraph: only each
+site's sums, times how often it was drawn.
+
+On simulated sites whose rates differ as much as recall does, intervals hold the truth in .94, .96, .95, .90, .89 and .73 of 400 sets of 200, 60, 20,
+10, 5 and 3 sites (tests/test_intervals.py); Wilson's over all paragraphs does in .5 to .57.
 
 Where all sites agree, or there is only one, draws say nothing, and the interval is Wilson's (Probable inference, JASA 22, 1927, pages 209 to 212).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -18,6 +24,7 @@ from typing import Final
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
+from scipy.stats import t as student_t
 
 Flags = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -53,18 +60,33 @@ def wilson(successes: float, trials: float, level: float = LEVEL) -> Interval:
     z = NormalDist().inv_cdf((1 + level) / 2)
     share = successes / trials
     middle = share + z * z / (2 * trials)
-    half = z * (share * (1 - share) / trials + z * z / (4 * trials * trials)) ** 0.5
+    half = z * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
     scale = 1 + z * z / trials
     # at the ends the exact bound is 0 or 1, and rounding must not take the share out of its interval
     return (0.0 if successes == 0 else max(0.0, (middle - half) / scale)), (1.0 if successes == trials else min(1.0, (middle + half) / scale))
 
 
-def percentiles(replicates: Floats, level: float = LEVEL) -> Interval | None:
-    """The percentile interval of a figure's draws; draws in which it has no value (NaN) are left out. None if none has."""
+def percentiles(replicates: Floats, groups: int, level: float = LEVEL) -> Interval | None:
+    """The expanded percentile interval of a figure's draws: with few groups it reaches farther out, as Student's t does.
+
+    Parameters
+    ----------
+    replicates : ndarray of float64
+        Those without a value (NaN) are left out.
+    groups : int
+        How many groups have a part in the figure.
+    level : float
+
+    Returns
+    -------
+    tuple of float or None
+        None without two groups, or if no draw has a value.
+    """
     values = replicates[~np.isnan(replicates)]
-    if not len(values):
+    if groups < 2 or not len(values):
         return None
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    outside = NormalDist().cdf(-math.sqrt(groups / (groups - 1)) * float(student_t.ppf((1 + level) / 2, groups - 1)))
+    low, high = np.quantile(values, [outside, 1 - outside])
     return float(low), float(high)
 
 
@@ -113,7 +135,7 @@ class Ratio:
             return wilson(hits, trials)
         if hits in {0.0, trials}:
             return wilson(groups * hits / trials, groups)
-        return percentiles(replicates)
+        return percentiles(replicates, groups)
 
 
 class Ranks:

@@ -127,12 +127,24 @@ def names_of(models: Sequence[str]) -> list[str]:
     return [stem if stems.count(stem) == 1 else model for stem, model in zip(stems, models, strict=True)]
 
 
+def on_sites(paragraphs: int, sites: int) -> str:
+    """How many paragraphs, and on how many sites; one site is said in words, since its interval is one of its paragraphs only.
+
+    Examples
+    --------
+    >>> on_sites(1640, 171), on_sites(9, 1)
+    ('1,640 on 171 sites', '9 on one site')
+    """
+    return f"{paragraphs:,}" + (f" on {'one site' if sites == 1 else f'{sites:,} sites'}" if paragraphs else "")
+
+
 def differences(first: Measured, second: Measured) -> dict[str, dict[str, Any]]:
     """Each figure of the second model less that of the first, with the interval of a paired bootstrap over sites: both see the same draws."""
+    sites = sum(site["boilerplate"] > 0 for site in first.figures["by_site"].values())
     out = {}
     for name in COMPARED:
         pairs = second.draws[name] - first.draws[name] if name in first.draws else None
-        interval = None if pairs is None else percentiles(pairs)
+        interval = None if pairs is None else percentiles(pairs, sites)
         out[name] = {"difference": second.figures[name] - first.figures[name], "interval": interval and list(interval)}
     return out
 

@@ -16,7 +16,7 @@ from training.dataset import DatasetError
 from training.evaluate import CALIBRATION_BINS
 from training.fit import Table
 from training.intervals import Floats
-from training.measured import Measured
+from training.measured import Measured, on_sites
 
 COLOURS: Final = ("#0101f1", "#0101f2", "#0101f3", "#0101f4", "#0101f5", "#0101f6")
 """Stand for the colours of models, which the page's style sheet sets for light and dark: --model-1 and so on."""
@@ -122,11 +122,12 @@ def precision_recall(models: Sequence[Measured], table: Table) -> Plot:
     display = import_module("sklearn.metrics").PrecisionRecallDisplay
     with _drawing("precision-recall", 6.4, 4.6) as ((axes,), svg):
         for model in models:
-            display.from_predictions(
-                table.boilerplate[table.known], model.probability[table.known], name=label(model.name), ax=axes, drop_intermediate=True
-            )
+            truth, probability = table.boilerplate[table.known], model.probability[table.known]
+            shown = display.from_predictions(truth, probability, name=label(model.name), ax=axes, drop_intermediate=True)
+            # two decimals, as the display has them, would show .997 as 1.00
+            shown.line_.set_label(f"{label(model.name)} ({model.figures['average_precision']:.3f})")
         axes.set(xlabel="recall of consent paragraphs", ylabel="precision", aspect="auto")
-        axes.legend(loc="lower left")
+        axes.legend(loc="lower left", title="average precision")
         text = "; ".join(f"{m.name}: average precision {m.figures['average_precision']:.3f}" for m in models)
         return Plot("precision-recall", "Precision and recall", f"{text}. All other paragraphs count against precision, menus too.", svg())
 
@@ -165,14 +166,15 @@ def threshold(models: Sequence[Measured], table: Table) -> Plot:
             below.step(grid, np.where(lost > 0, lost, np.nan), where="post")
             at = float(np.clip(_log_odds(model.detector.threshold), grid[0], grid[-1]))
             for axes in (above, below):
-                axes.axvline(at, color=colour, linewidth=0.8, linestyle=":")
-        for axes in (above, below):
-            axes.set_xticks([_log_odds(p) for p in PROBABILITIES], [f"{p:g}" for p in PROBABILITIES])
-        above.set(ylabel="recall", ylim=(-0.02, 1.02))
+                axes.axvline(at, color=colour, linewidth=1.3, linestyle=":")
+        ticks = [_log_odds(p) for p in PROBABILITIES]
+        above.set_xticks(ticks, [""] * len(ticks))
+        below.set_xticks(ticks, [f"{p:g}" for p in PROBABILITIES])
+        above.set(xlim=(ticks[0], ticks[-1]), ylabel="recall", ylim=(-0.02, 1.02))
         above.legend(loc="lower left")
         n_article = max(1, int(table.article.sum()))
         losses = [n for n in LOSSES if n <= n_article] or [1]
-        below.set(xlabel="threshold", ylabel="article paragraphs lost", yscale="log", ylim=(0.5 / n_article, 1.5))
+        below.set(xlim=(ticks[0], ticks[-1]), xlabel="threshold", ylabel="article paragraphs lost", yscale="log", ylim=(0.5 / n_article, 1.5))
         below.set_yticks([1 / n for n in losses], ["all", *(f"1 in {n:,}" for n in losses[1:])])
         below.minorticks_off()
         parts = [
@@ -206,7 +208,7 @@ def groups(models: Sequence[Measured], key: str, word: str) -> Plot:
             at = np.arange(len(names)) + (i - (len(models) - 1) / 2) * 0.6 / len(models)
             error = np.maximum(0.0, np.array([recall - ends[:, 0], ends[:, 1] - recall]))
             axes.errorbar(recall, at, xerr=error, fmt="o", markersize=4, capsize=2, color=COLOURS[i % len(COLOURS)], label=label(model.name))
-        shown = [f"{label(name or 'none')} ({found[name]['boilerplate']:,} of {_sites(found[name]['sites'])})" for name in names]
+        shown = [f"{label(name or 'none')} ({on_sites(found[name]['boilerplate'], found[name]['sites'])})" for name in names]
         axes.set_yticks(np.arange(len(names)), shown)
         axes.set(xlabel="recall at the threshold, with 95 % interval", xlim=(-0.02, 1.02), ylim=(len(names) - 0.5, -0.5))
         if len(models) > 1:
@@ -215,10 +217,6 @@ def groups(models: Sequence[Measured], key: str, word: str) -> Plot:
         parts = [f"{m.name}: least for {name or 'none'}, {m.figures[key][name]['recall']:.3f}" for m, name in zip(models, worst, strict=True)]
         more = f" The {MOST_LANGUAGES} with most consent text are drawn." if len(names) == MOST_LANGUAGES else ""
         return Plot(f"by-{word}", f"Recall by {word}", f"{'; '.join(parts)}.{more} The table has all figures.", svg())
-
-
-def _sites(n: int) -> str:
-    return "one site" if n == 1 else f"{n:,} sites"
 
 
 def sites(models: Sequence[Measured]) -> Plot:

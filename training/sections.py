@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from training.fit import Table
-from training.measured import COMPARED, FLIPS, Measured, differences, flips
+from training.measured import COMPARED, FLIPS, Measured, differences, flips, on_sites
 
 FINE: Final = ("false_removal", "calibration_error")
 """Figures so near to 0 that three decimals would say nothing."""
@@ -80,14 +80,8 @@ def _groups(models: Sequence[Measured], key: str) -> list[list[str]]:
     for value in sorted(first, key=lambda value: (-first[value]["boilerplate"], value)):
         groups = [model.figures[key][value] for model in models]
         if groups[0]["boilerplate"] or any(group["false_removals"] for group in groups):
-            rows.append([f"{value or 'none'} ({in_words(groups[0])})", *(_group_cell(group) for group in groups)])
+            rows.append([f"{value or 'none'} ({on_sites(groups[0]['boilerplate'], groups[0]['sites'])})", *(_group_cell(group) for group in groups)])
     return rows
-
-
-def in_words(group: dict[str, Any]) -> str:
-    """How much consent text a group has, such as "99 of 6 sites"; one site is said, since its interval is one of its paragraphs only."""
-    sites = group["sites"]
-    return f"{group['boilerplate']:,} of {'one site' if sites == 1 else f'{sites:,} sites'}"
 
 
 def _group_cell(group: dict[str, Any]) -> str:
@@ -107,5 +101,5 @@ def _differences(models: Sequence[Measured]) -> Section:
 def _flips(models: Sequence[Measured], table: Table) -> Section:
     first, others = models[0], models[1:]
     found = [flips(first, other, table) for other in others]
-    rows = [[name, *(f"{len(of[key]):,} of {len({table.site[i] for i in of[key]}):,} sites" for of in found)] for key, name in FLIPS.items()]
+    rows = [[name, *(on_sites(len(of[key]), len({table.site[i] for i in of[key]})) for of in found)] for key, name in FLIPS.items()]
     return Section("flipped", [f"from {first.name} to {other.name}" for other in others], rows)
