@@ -121,7 +121,7 @@ def evaluation_tables(figures: Mapping[str, Any]) -> list[str]:
 
 
 def _row(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |"
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
 def _interval(interval: Sequence[float] | None, decimals: int) -> str:
@@ -142,6 +142,6 @@ def evaluation_page(models: Sequence[Measured], digests: Mapping[str, str], thre
     lines += [_row(name, digest) for name, digest in [*digests.items(), *((model.path.name, model.sha256) for model in models)]]
     for model in models:
         lines += ["", f"## {model.name}: figures at the threshold `{threshold}`"]
-        lines += ["", *(f"Fitted on {file} too: the figures on that are flattered." for file in model.fitted_on)] if model.fitted_on else []
+        lines += ["", *(f"Fitted on {file} too: the figures are flattered." for file in model.fitted_on)] if model.fitted_on else []
         lines += evaluation_tables(model.figures)
     return "\n".join(lines) + "\n"

@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
     table, measured = measure(models, read_documents(files), digests, args.threshold)
     for model in measured:
         for file in model.fitted_on:
-            print(f"consent-training: {model.name} was fitted on {file}: its figures on that are flattered", file=sys.stderr)
+            print(f"consent-training: {model.name} was fitted on {file}: its figures are flattered", file=sys.stderr)
     if args.json:
         print(json.dumps(as_json(measured, table)))
     elif len(measured) == 1:

@@ -24,7 +24,6 @@ GRID: Final = "#0101e0"
 """Stands for --grid."""
 STYLE: Final = {
     "svg.fonttype": "none",  # text stays text, for screen readers and searches
-    "svg.hashsalt": "consent",  # the same figures give the same bytes
     "font.family": "sans-serif",
     "font.size": 9,
     "axes.grid": True,
@@ -83,11 +82,11 @@ def plots(models: Sequence[Measured], table: Table) -> list[Plot]:
 
 @contextmanager
 def _drawing(name: str, width: float, *heights: float) -> Iterator[tuple[list[Any], Callable[[], str]]]:
-    """Axes below each other, and what gives the drawing as SVG; nothing of it is global, so pyplot is left alone."""
-    matplotlib = import_module("matplotlib")
+    """Axes below each other, and what gives the drawing as SVG: the same bytes for the same figures, and nothing for pyplot to hold."""
     cycler = import_module("cycler").cycler
     cycle = cycler(linestyle=["-", "--", ":", "-."]) * cycler(color=COLOURS)
-    with matplotlib.rc_context({**STYLE, "axes.prop_cycle": cycle, "svg.hashsalt": f"consent-{name}"}):
+    # from matplotlib's defaults on, whatever the user's settings are
+    with import_module("matplotlib.style").context(["default", {**STYLE, "axes.prop_cycle": cycle, "svg.hashsalt": name}]):
         figure = import_module("matplotlib.figure").Figure(figsize=(width, sum(heights)), layout="constrained")
         axes = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
 

@@ -91,7 +91,7 @@ def _text(value: str) -> str:
 
 def _rows(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]], kind: str = "figures") -> str:
     """A table of cells that are HTML already; the first cell of a row heads it, but in a table of examples, where it is the example."""
-    heads = "".join(f'<th scope="col">{cell}</th>' for cell in head)
+    heads = "".join(f'<th scope="col">{cell}</th>' if cell else "<td></td>" for cell in head)
     body = []
     for row in rows:
         start = f"<td>{row[0]}</td>" if kind == "examples" else f'<th scope="row">{row[0]}</th>'
@@ -116,7 +116,7 @@ def _figure(plot: Plot) -> str:
 
 def _warning(model: Measured) -> str:
     files = ", ".join(model.fitted_on)
-    return f'<p class="warn"><strong>{_text(model.name)} was fitted on {_text(files)}</strong>: its figures on that are flattered.</p>'
+    return f'<p class="warn"><strong>{_text(model.name)} was fitted on {_text(files)}</strong>: its figures are flattered.</p>'
 
 
 def _worst_sites(model: Measured) -> Section:
@@ -170,9 +170,10 @@ def _examples(rows: Integers, models: Sequence[Measured], table: Table, most: in
 
 def _example(example: Example) -> list[str]:
     """Cells of an example; a screen reader hears which line is which, and directions of writing stay within a line."""
+    spoken = f' lang="{example.lang}"' if re.fullmatch("[a-z]{2,3}(-[a-z0-9]{2,8})*", example.lang, re.IGNORECASE) else ""
 
     def line(kind: str, said: str, text: str) -> str:
-        return f'<span class="{kind}"><span class="unseen">{said}: </span><bdi>{_text(text)}</bdi></span>' if text.strip() else ""
+        return f'<span class="{kind}"><span class="unseen">{said}: </span><bdi{spoken}>{_text(text)}</bdi></span>' if text.strip() else ""
 
     copies = f" <small>{example.copies:,} times</small>" if example.copies > 1 else ""
     before, after = line("neighbour", "before", example.before), line("neighbour", "after", example.after)
