@@ -89,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
             raise DatasetError(f"{output}: its folder does not exist; make it first")
     if args.report:
         report.check_extra()
-    digests = {str(file): digest(file) for file in files if file.exists()}  # a file that doesn't is a defect that the reader words
+    digests = {str(file): digest(file) for file in files if file.is_file()}  # of what is none the reader says so
     table, measured = measure(models, read_documents(files), digests, args.threshold)
     for model in measured:
         for file in model.fitted_on:
