@@ -11,6 +11,7 @@ from typing import Any
 from detector.model import Model
 from training.evaluate import out_of_fold_figures
 from training.fit import Fit, Settings
+from training.measured import Measured
 from training.sources import Source
 
 PACKAGES = ("numpy", "scipy", "scikit-learn", "joblib")
@@ -133,9 +134,7 @@ def to_markdown(card: Mapping[str, Any]) -> str:
     }
     for key, title in titles.items():
         if key in card:
-            lines += ["", f"## {title}", "", "| figure | value |", "|---|---|", *_figure_rows(card[key])]
-            for group in ("by_kind", "by_kind_at_1e-3", "by_language"):
-                lines += ["", f"| {group[3:]} | recall | n | article paragraphs lost | of |", "|---|---|---|---|---|", *_group_rows(card[key][group])]
+            lines += ["", f"## {title}", *evaluation_tables(card[key])]
     return "\n".join(lines) + "\n"
 
 
@@ -150,17 +149,53 @@ def _started_from(start: Mapping[str, Any] | None) -> list[str]:
     ]
 
 
-def _figure_rows(figures: Mapping[str, Any]) -> list[str]:
-    return [
-        f"| {name} | {f'{value:.5f}' if isinstance(value, float) else f'{value:,}'} |"
-        for name, value in figures.items()
-        if not isinstance(value, dict)
+def evaluation_tables(figures: Mapping[str, Any]) -> list[str]:
+    """Figures as the lines of Markdown tables; cards of older models have no intervals, and their tables no column for them."""
+    intervals = figures.get("intervals")
+    lines = [
+        "",
+        "| figure | value | 95 % |" if intervals is not None else "| figure | value |",
+        "|---|---|---|" if intervals is not None else "|---|---|",
     ]
+    for name, value in figures.items():
+        if not isinstance(value, dict):
+            interval = [_interval(intervals.get(name), 5)] if intervals is not None else []
+            lines.append(_row(name, f"{value:.5f}" if isinstance(value, float) else f"{value:,}", *interval))
+    for key in ("by_kind", "by_kind_at_1e-3", "by_language"):
+        columns = ["95 %", "sites"] if intervals is not None else []
+        head = [key[3:], "recall", *columns, "n", "article paragraphs lost", "of"]
+        lines += ["", _row(*head), "|" + "---|" * len(head)]
+        for name, group in figures[key].items():
+            recall = "-" if group["recall"] is None else f"{group['recall']:.3f}"
+            more = [_interval(group["interval"], 3), f"{group['sites']:,}"] if columns else []
+            lines.append(_row(name or "none", recall, *more, f"{group['boilerplate']:,}", f"{group['false_removals']:,}", f"{group['article']:,}"))
+    if intervals is not None:
+        lines += ["", "Intervals: bootstrap over sites, see training/intervals.py; where all sites agree or there is one only, Wilson's."]
+    return lines
 
 
-def _group_rows(groups: Mapping[str, Any]) -> list[str]:
-    rows = []
-    for name, group in groups.items():
-        recall = "-" if group["recall"] is None else f"{group['recall']:.3f}"
-        rows.append(f"| {name or 'none'} | {recall} | {group['boilerplate']:,} | {group['false_removals']:,} | {group['article']:,} |")
-    return rows
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _interval(interval: Sequence[float] | None, decimals: int) -> str:
+    return "" if interval is None else f"{interval[0]:.{decimals}f} to {interval[1]:.{decimals}f}"
+
+
+def evaluation_page(models: Sequence[Measured], digests: Mapping[str, str], threshold: str | float) -> str:
+    """The evaluation of models as a Markdown page: for each the tables that its card would have of the same documents.
+
+    Parameters
+    ----------
+    models : sequence of Measured
+    digests : mapping of str to str
+        SHA-256 of the measured files, by name.
+    threshold : str or float
+    """
+    lines = ["# Evaluation", "", "| file | sha256 |", "|---|---|"]
+    lines += [_row(name, digest) for name, digest in [*digests.items(), *((model.path.name, model.sha256) for model in models)]]
+    for model in models:
+        lines += ["", f"## {model.name}: figures at the threshold `{threshold}`"]
+        lines += ["", *(f"Fitted on {file} too: the figures are flattered." for file in model.fitted_on)] if model.fitted_on else []
+        lines += evaluation_tables(model.figures)
+    return "\n".join(lines) + "\n"

@@ -14,11 +14,9 @@ import numpy as np
 
 from detector import Detector, ModelError, __version__
 from detector.corpus import CorpusError, json_line, written
-from detector.model import THRESHOLDS
-from training import benchmark, fitting, gate, sources
+from training import benchmark, compare, fitting, gate, sources
 from training.dataset import DatasetError, read_documents
 from training.describe import describe
-from training.evaluate import evaluate, summary
 from training.facts import page_facts, string_facts
 from training.joined import joined_figures, joined_table
 from training.packages import default_cache, fetch_all, read_pins
@@ -54,12 +52,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
     fitting.add_command(commands)
 
-    evaluating = commands.add_parser("evaluate", help="measure a model on labelled documents", description=run_evaluate.__doc__)
-    evaluating.add_argument("files", nargs="+", type=Path, metavar="FILE", help="labelled documents (.jsonl, .jsonl.gz)")
-    evaluating.add_argument("--model", metavar="MODEL", help="default: the one that comes with the package")
-    evaluating.add_argument("--threshold", choices=THRESHOLDS, default=THRESHOLDS[0])
-    evaluating.add_argument("--json", action="store_true", help="all figures, by site too, as JSON")
-    evaluating.set_defaults(run=run_evaluate)
+    compare.add_command(commands)
 
     joining = commands.add_parser("joined", help="measure a model on joined lines, by character", description=run_joined.__doc__)
     joining.add_argument("files", nargs="+", type=Path, metavar="FILE", help="labelled documents (.jsonl, .jsonl.gz)")
@@ -139,20 +132,6 @@ def _above_0(kind: type[int | float]) -> Callable[[str], int | float]:
 
     parse.__name__ = "number above 0,"  # argparse puts it into its message
     return parse
-
-
-def run_evaluate(args: argparse.Namespace) -> int:
-    """Measure a model on labelled documents.
-
-    Average precision, recall at three shares of lost article paragraphs, and at the threshold what is found and lost, by kind, language, site.
-    """
-    documents = read_documents(args.files)
-    result = evaluate(Detector.load(args.model, threshold=args.threshold), documents)
-    if args.json:
-        print(json.dumps(result))
-    else:
-        summary(result)
-    return 0
 
 
 def run_joined(args: argparse.Namespace) -> int:
