@@ -77,7 +77,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report")
     labelled.write(folder / "all.jsonl", 60)
     assert main(["split", str(folder / "all.jsonl"), "-o", str(folder), "--seed", "1"]) == 0
-    options = ["--no-authored", "--labelled", str(folder / "part-0.jsonl.gz"), "--folds", "3", "--bits", "12", "--quiet"]
+    options = ["--from-scratch", "--no-authored", "--labelled", str(folder / "part-0.jsonl.gz"), "--folds", "3", "--bits", "12", "--quiet"]
     assert main(["fit", *options, "-o", str(folder / "_日本$x$.joblib")]) == 0
     hostile = [{"text": HOSTILE, "label": "boilerplate", "kind": "banner"}, {"text": "The council met.", "label": "article"}]
     record = {"id": "h", "lang": "<日>", "site": "<b>日本", "source": "made", "paragraphs": hostile}

@@ -128,7 +128,7 @@ def test_what_is_no_model_is_not_written_over(files: Path, tmp_path: Path, capsy
 
 
 @pytest.mark.usefixtures("small_gate")
-def test_a_model_can_be_adapted_again_and_its_card_says_from_what(files: Path, tmp_path: Path) -> None:
+def test_a_model_can_be_adapted_again_and_its_card_says_from_what(files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert fit(files / "mine.jsonl", tmp_path / "a.joblib") == 0
     assert fit(files / "wrong.jsonl", tmp_path / "b.joblib", "--start", str(tmp_path / "a.joblib")) == 0
     card: Any = Detector.load(tmp_path / "b.joblib").model.card
@@ -137,6 +137,8 @@ def test_a_model_can_be_adapted_again_and_its_card_says_from_what(files: Path, t
     assert card["started_from"]["sources"][0]["sha256"].keys() == {"mine.jsonl"}
     assert card["started_from"]["started_from"]["file"] == "consent.joblib"
     assert "It was adapted from a.joblib" in (tmp_path / "b.md").read_text(encoding="utf-8")
+    assert main(["evaluate", str(files / "mine.jsonl"), "--model", str(tmp_path / "b.joblib")]) == 0
+    assert f"b was fitted on {files / 'mine.jsonl'}" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("small_gate")
