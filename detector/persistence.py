@@ -27,7 +27,8 @@ VERSION: Final = 3
 """Version of the file format; it grows when an older reader would misread the file."""
 SHIPPED: Final = Path(__file__).parent / "model" / "consent.joblib"
 """The model that comes with the package."""
-COMPRESSION: Final = ("zlib", 9)
+COMPRESSION: Final = ("zlib", 6)
+"""A level of 9 takes a second more, of two that adapting a model takes, and saves a hundredth."""
 MAX_BITS: Final = 24
 MAX_PASSES: Final = 16
 """Passes of the context stage and of the piece stage; each takes time at every prediction, and two are usual."""
