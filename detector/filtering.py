@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
 from itertools import islice
 from typing import Final, Literal, NamedTuple
 
@@ -272,6 +271,7 @@ class Detector:
             raise ValueError(f"threshold must be one of {', '.join(THRESHOLDS)}, or a number from 0 to 1, got {threshold!r}")
         self.model = model
         self.threshold = float(threshold)
+        self.classes_ = np.array(LABELS)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str] | None = None, threshold: str | float = THRESHOLDS[0], *, sha256: str | None = None) -> Detector:
@@ -292,10 +292,6 @@ class Detector:
             If the file is no usable model, or has another digest. Nothing that a file names is ever run.
         """
         return cls(load_model(path, sha256), threshold)
-
-    @cached_property
-    def classes_(self) -> NDArray[np.str_]:  # noqa: D102 - with the class
-        return np.array(LABELS)
 
     def filter(self, text: str) -> FilteredDocument:
         """Filter one document.

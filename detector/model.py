@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
 import numpy as np
@@ -103,6 +102,17 @@ class Model:
         Probability from which a paragraph is boilerplate, by name.
     card : mapping
         Model card: sources with digests, versions, settings, figures.
+    grid : float
+        Computed of these, as all that follow: log-odds, before they are divided by the norm, of one unit of evidence.
+    units : ndarray of int64, shape (2**bits + 1,)
+        Evidence of each bucket, weight times IDF, in units of `grid`; here and below the last is for "has none".
+    table : ndarray of int32, shape (2**bits + 1,)
+        Evidence in the upper 17 bits and squared IDF in the lower 15, so that one look-up of 4 bytes brings both, and their sums over the kinds.
+        Hot buckets have `APART` for evidence; theirs is added apart.
+    squares : ndarray of float32, shape (2**bits + 1,)
+        Squared IDF of each bucket, as prediction counts it.
+    products : ndarray of float32, shape (2**bits + 1,)
+        Weight times IDF of each bucket, hot ones too, as prediction counts it.
     """
 
     bits: int
@@ -117,26 +127,30 @@ class Model:
     pieces_bias: NDArray[np.float64]
     thresholds: Mapping[str, float]
     card: Mapping[str, Any] = field(default_factory=dict)
+    grid: float = field(init=False, repr=False)
+    units: NDArray[np.int64] = field(init=False, repr=False)
+    table: NDArray[np.int32] = field(init=False, repr=False)
+    squares: NDArray[np.float32] = field(init=False, repr=False)
+    products: NDArray[np.float32] = field(init=False, repr=False)
 
-    @cached_property
-    def grid(self) -> float:
-        """Log-odds, before they are divided by the norm, of one unit of evidence."""
-        return _grid_of(self.weights, self.idf, self.hot)
+    def __post_init__(self) -> None:
+        # at once: later the model is only read, by any number of threads, and processes that are forked share it. `functools.cached_property` has a
+        # lock in Python 3.11, for which a process forked while another thread held it waited for ever
+        grid = _grid_of(self.weights, self.idf, self.hot)
+        units = np.append(np.rint(self.weights.astype(np.float64) * self.idf / grid), 0).astype(np.int64)
+        squares = np.append(squares_of(self.idf), 0)
+        evidence = np.where(self.hot, APART, units[:-1])
+        self.__dict__.update(  # the fields are frozen
+            grid=grid,
+            units=units,
+            table=((np.append(evidence, 0) << SQUARE_BITS) + squares).astype(np.int32),
+            squares=(squares / SQUARES_TO_ONE).astype(np.float32),
+            products=(units * grid).astype(np.float32),
+        )
 
-    @cached_property
-    def units(self) -> NDArray[np.int64]:
-        """Evidence of each bucket, weight times IDF, in units of `grid`; the last is for "has none"."""
-        return np.append(np.rint(self.weights.astype(np.float64) * self.idf / self.grid), 0).astype(np.int64)
-
-    @cached_property
-    def _table(self) -> NDArray[np.int32]:
-        """Evidence in the upper 17 bits and squared IDF in the lower 15, so that one look-up of 4 bytes brings both, and their sums over the kinds.
-
-        Hot buckets have `APART` for evidence; theirs is added apart. The last row is for "has none".
-        """
-        square = squares_of(self.idf)
-        units = np.where(self.hot, APART, self.units[:-1])
-        return np.append((units << SQUARE_BITS) + square, 0).astype(np.int32)
+    def __reduce__(self) -> tuple[type[Model], tuple[Any, ...]]:
+        """For pickle: what is computed of the rest is computed anew, which takes less time than to send it, 20 MB."""
+        return Model, tuple(getattr(self, f.name) for f in fields(self) if f.init)
 
     def log_odds(self, hashed: HashedLines) -> NDArray[np.float64]:
         """Log-odds that each line is boilerplate, each on its own: the paragraph stage.
@@ -176,7 +190,7 @@ class Model:
         lines = hashed.lines
         if not len(lines):
             return result, suspect
-        table, units = self._table, self.units
+        table, units = self.table, self.units
         first, end = hashed.tokens[lines], hashed.tokens[lines + 1]
         per_token = np.zeros(len(hashed.starts), np.int32)
         tokens, hot = [], []
@@ -287,16 +301,6 @@ class Model:
         first = hashed.tokens[hashed.lines]
         norm = np.add.reduceat(sum(self.squares.take(buckets) for buckets in hashed.token_buckets), first)
         return first, np.sqrt(norm / np.diff(hashed.tokens)[hashed.lines] * words)
-
-    @cached_property
-    def squares(self) -> NDArray[np.float32]:
-        """Squared IDF of each bucket, as prediction counts it, shape (2**bits + 1,); the last is for "has none"."""
-        return np.append(squares_of(self.idf) / SQUARES_TO_ONE, 0).astype(np.float32)
-
-    @cached_property
-    def products(self) -> NDArray[np.float32]:
-        """Weight times IDF of each bucket, hot ones too, as prediction counts it, shape (2**bits + 1,); the last is for "has none"."""
-        return (self.units * self.grid).astype(np.float32)
 
     def log_odds_alone(self, log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
         """Calibrated log-odds of texts that come without a document."""
