@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint types unit gate wheel bench torture test-engines bench-engines model clean
+.PHONY: demo test lint types unit gate wheel bench torture test-versions test-engines bench-engines model clean
 
 demo: .venv/installed
 	@echo "--- data/example.txt, filtered:" && $(BIN)/consent-detector filter data/example.txt
@@ -31,6 +31,16 @@ wheel: .venv/tested
 # bad models, bad texts, bad files, a fuzzer: some minutes, and a table of what was tried; FUZZ_SECONDS for each target of the fuzzer
 torture: .venv/tortured
 	$(BIN)/python -m pytest tests/torture
+
+# the detector's tests, and a fit, with the lowest versions that pyproject.toml allows; the newest are those of .venv. With PYTHONS="python3.12 python3.13"
+# all tests on other Pythons too, in environments named after them
+LOWEST := $(addprefix tests/test_,$(addsuffix .py,adapters cli context corpus explain features filtering fit golden offline paragraphs persistence \
+	pieces policies run same sentences))
+test-versions: .venv-lowest/installed $(PYTHONS:%=test-on-%)
+	.venv-lowest/bin/python -m pytest $(LOWEST)
+
+test-on-%: .venv-%/installed
+	.venv-$*/bin/python -m pytest
 
 # speed and memory, as ratios; let nothing else run meanwhile
 bench: .venv/tested
@@ -70,6 +80,17 @@ build/packages.jsonl.gz: .venv/tested data/packages.json
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,torture]'
 	touch $@ .venv/tested .venv/installed
 
+.venv-lowest/installed: pyproject.toml tests/lowest.py
+	test -x .venv-lowest/bin/python || $(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check $$($(PYTHON) tests/lowest.py) --editable .
+	touch $@
+
+.PRECIOUS: .venv-python%/installed
+.venv-python%/installed: pyproject.toml
+	test -x .venv-python$*/bin/python || python$* -m venv .venv-python$*
+	.venv-python$*/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
 .venv-engines/installed: pyproject.toml
 	test -x .venv-engines/bin/python || $(PYTHON) -m venv .venv-engines
 	.venv-engines/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,engines]'
@@ -82,4 +103,4 @@ build/packages.jsonl.gz: .venv/tested data/packages.json
 	touch $@
 
 clean:
-	rm -rf .venv .venv-engines .venv-dolma build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-engines .venv-dolma .venv-lowest .venv-python* build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

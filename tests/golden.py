@@ -39,6 +39,11 @@ def texts() -> list[str]:
     return list(dict.fromkeys(found + joined_lines()))
 
 
+def read_rows() -> list[dict[str, Any]]:
+    """The file: model and tolerance, then a row for each document."""
+    return [json.loads(line) for line in GOLDEN.read_text(encoding="utf-8").splitlines()]
+
+
 def row_of(detector: Detector, text: str) -> dict[str, Any]:
     """What the file says of a document."""
     document = detector.filter(text)
@@ -83,13 +88,18 @@ def everything(detector: Detector, documents: Sequence[str]) -> str:
 
 
 def main() -> None:
-    """Write the file, or print the digest of everything."""
+    """Write the file, or count what differs from it, or print the digest of everything."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--update", action="store_true", help=f"write {GOLDEN.name} anew for the shipped model")
-    if not parser.parse_args().update:
-        print(everything(Detector.load(), texts()))
-        return
+    parser.add_argument("--check", action="store_true", help="print how many documents differ from it, beyond the tolerance")
+    args = parser.parse_args()
     detector = Detector.load()
+    if args.check:
+        print(len(differences(detector, read_rows()[1:])))
+        return
+    if not args.update:
+        print(everything(detector, texts()))
+        return
     rows = [row_of(detector, text) for text in texts()]
     with written(str(GOLDEN)) as out:
         for row in ({"model": digest_of(str(SHIPPED)), "tolerance": TOLERANCE}, *rows):

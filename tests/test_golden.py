@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 from detector import Detector
 from detector.files import digest_of
 from detector.persistence import SHIPPED
-from tests.golden import GOLDEN, TOLERANCE, differences
+from tests.golden import GOLDEN, TOLERANCE, differences, read_rows
 
-HEAD, *ROWS = [json.loads(line) for line in GOLDEN.read_text(encoding="utf-8").splitlines()]
+HEAD, *ROWS = read_rows()
 UPDATE = "; python -m tests.golden --update makes it again, when the model was fitted anew or a document was changed"
 
 

@@ -33,6 +33,9 @@ from tests.test_cli import ARTICLE, BANNER, PAGE, jsonl, read_jsonl
 
 FILTERED = f"{ARTICLE}\n\n"
 PACK: dict[str, Callable[[bytes], bytes]] = {"": bytes, ".gz": gzip.compress, ".zst": zstandard.compress}
+KINDS = [pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())]
+if int(pa.__version__.partition(".")[0]) >= 21:  # those before don't write views to Parquet
+    KINDS.append(pa.string_view())
 DIGEST = "sha1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
 
@@ -91,7 +94,7 @@ def test_with_nothing_removed_every_row_comes_out_as_it_went_in(tmp_path: Path, 
         source.write_bytes(PACK[suffix](raw))
         assert main(["filter", str(source), "-o", str(target), "--threshold", "1"]) == 0
         assert unpacked(target) == raw
-    for kind in (pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())):
+    for kind in KINDS:
         pq.write_table(table(texts, kind), tmp_path / "a.parquet", row_group_size=3, compression="zstd")
         assert main(["filter", str(tmp_path / "a.parquet"), "-o", str(tmp_path / "out.parquet"), "--threshold", "1"]) == 0
         before, after = pq.read_table(tmp_path / "a.parquet"), pq.read_table(tmp_path / "out.parquet")
@@ -103,7 +106,7 @@ def test_with_nothing_removed_every_row_comes_out_as_it_went_in(tmp_path: Path, 
         assert not texts or groups[1].row_group(0).column(0).compression == "ZSTD"
 
 
-@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())])
+@pytest.mark.parametrize("kind", KINDS, ids=str)
 def test_of_a_parquet_file_only_the_text_changes(tmp_path: Path, kind: pa.DataType) -> None:
     pq.write_table(table([ARTICLE, PAGE, f"{BANNER}\nAccept all cookies"], kind), tmp_path / "a.parquet")
     before = pq.read_table(tmp_path / "a.parquet")
