@@ -1,7 +1,7 @@
-"""Forbid the network to the process that imports this: names are not looked up, no socket of the internet is made.
+"""Forbid the network to a process: names are not looked up, no socket of the internet is made.
 
-A run with it is a run of all processes that it starts, where a `sitecustomize.py` that imports it lies on PYTHONPATH. What was tried is written to the
-file of the variable TRIED, for a library may take the error for a network that is down.
+Where a `sitecustomize.py` on PYTHONPATH calls `forbid`, all processes that a run starts have none. What was tried is written to the file of the
+variable TRIED, for a library may take the error for a network that is down.
 """
 
 from __future__ import annotations
@@ -27,4 +27,6 @@ def refuse(event: str, args: tuple[Any, ...]) -> None:
         raise PermissionError(f"{event}: the network is forbidden here")
 
 
-sys.addaudithook(refuse)
+def forbid() -> None:
+    """From now on, until this process ends."""
+    sys.addaudithook(refuse)

@@ -46,7 +46,7 @@ print(ProcessPoolExecutor(1).submit(socket.getaddrinfo, "consent.example", 443).
 
 def offline(folder: Path, *command: str) -> tuple[subprocess.CompletedProcess[str], list[str]]:
     """Run Python without network; what came of it, and what it tried of the network."""
-    (folder / "sitecustomize.py").write_text("import tests.no_network\n")
+    (folder / "sitecustomize.py").write_text("from tests.no_network import forbid\n\nforbid()\n")
     tried = folder / "tried"
     tried.unlink(missing_ok=True)
     path = os.pathsep.join([str(folder), str(DATA.parent)])
