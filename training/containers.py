@@ -1,9 +1,14 @@
 """Tables of containers: by which elements of a web page consent text and main content are known.
 
-``data/containers.csv`` has a rule a line, ``label,of,kind,selector``. `label` is "boilerplate" (a consent manager's container; `of` names the
-manager, "generic" stands for names that many sites give to one), "article" (main content, the surest first) or "none" (what is no content
-inside main content); "word" is a part of words, one of which stands in a banner of a generic name. A selector is ``#id``, ``.class``, ``tag``, ``[attribute]`` or ``[attribute=value]``, and a star at its end stands for anything. One
-that starts with "~" is about the words of an id or a class, so that ``cookieNotice`` and ``js-cookie_notice`` are one: ``~a|b + c|d ? e|f`` needs a word of
+``data/containers.csv`` has a rule a line, ``label,of,kind,selector``. The label says what the rule finds:
+
+- "boilerplate": a container of consent text; `of` names the manager, "generic" stands for names that many sites give to one,
+- "article": main content, the surest rule first,
+- "none": what is no content inside main content,
+- "word": a part of words, one of which stands in a banner of a generic name.
+
+A selector is ``#id``, ``.class``, ``tag``, ``[attribute]`` or ``[attribute=value]``, in any case of letters; a star at its end means anything. One
+that starts with "~" is about the words of an id or of a class, so that ``cookieNotice`` is ``js-cookie_notice``: ``~a|b + c|d ? e|f`` needs a word of
 each group, and every other word must be one of the last.
 """
 

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from training.containers import GENERIC, Rule, Rules
+from training.dataset import DatasetError
 from training.rebuild import BLOCKS, SILENT
 
 BREAKS: Final = frozenset((*BLOCKS, "br"))
@@ -31,6 +32,8 @@ META_BYTES: Final = 8192
 """The standard asks for a page's charset within 1,024 bytes; real pages have it later too."""
 SAVED: Final = re.compile(rb"saved from url=\(\d+\)(\S+)|Page saved with SingleFile\s+url:\s*(\S+)")
 """What browsers and SingleFile write into a page that they save."""
+INVISIBLE: Final = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"))
+"""Characters that show nothing; a line of them alone is none."""
 BOMS: Final = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 AS_BROWSERS: Final = {"iso-8859-1": "cp1252", "latin-1": "cp1252", "latin1": "cp1252", "us-ascii": "cp1252", "ascii": "cp1252", "utf-16": "utf-8"}
 """What browsers read under the names of other charsets (the Encoding Standard's labels)."""
@@ -115,8 +118,16 @@ def label_page(data: bytes | str, tables: Mapping[str, Rules]) -> Page:
     Returns
     -------
     Page
+
+    Raises
+    ------
+    DatasetError
+        If lxml is not installed.
     """
-    from lxml import etree
+    try:
+        from lxml import etree
+    except ImportError as error:
+        raise DatasetError("saved pages need lxml, which is not installed: pip install 'consent-text-detector[html]'") from error
 
     text = decode(data) if isinstance(data, bytes) else data
     raw = text.replace("\0", "").encode("utf-8", "replace")
@@ -137,7 +148,7 @@ def label_page(data: bytes | str, tables: Mapping[str, Rules]) -> Page:
             taken[i] = rule
     left = {i for i, e in enumerate(elements) if _is_left(e, tables["none"])} - {content}
     inside = _inherited(elements, taken, content, left)
-    page.lines = [_label(elements, parts, inside, content_rule) for parts in lines]
+    page.lines = [_label(parts, inside, content_rule) for parts in lines]
     return page
 
 
@@ -173,11 +184,11 @@ def _walk(etree: Any, root: Any) -> tuple[list[_Element], list[list[tuple[int, s
         if element.tag in BREAKS:
             lines.append([])
         add(node.tail)
-    return elements, [line for line in lines if any(not text.isspace() for _, text in line)]
+    return elements, [line for line in lines if any(text.translate(INVISIBLE).strip() for _, text in line)]
 
 
 def _main_content(elements: Sequence[_Element], candidates: Mapping[int, Rule], rules: Rules) -> tuple[int, Rule | None]:
-    """The element of the main content and its rule, or -1: by the surest rule that one long element, or by far the longest, meets."""
+    """The element of the main content and its rule, or -1: by the surest rule that is met, if one element is the longest by far."""
     by_rule: dict[Rule, list[int]] = {}
     managers_end = -1
     for i, element in enumerate(elements):
@@ -186,10 +197,13 @@ def _main_content(elements: Sequence[_Element], candidates: Mapping[int, Rule], 
         rule = rules.match(element.tag, element.attributes) if i > managers_end and element.tag not in ROOTS else None
         if rule is not None and element.size >= LEAST_CONTENT:
             by_rule.setdefault(rule, []).append(i)
-    for rule in sorted(by_rule, key=lambda rule: rule.order):
-        longest = max(by_rule[rule], key=lambda i: elements[i].size)
-        outside = sum(elements[i].size for i in by_rule[rule] if not elements[longest].parent < i <= elements[longest].end)
-        if elements[longest].size >= outside:
+    for rule in sorted(by_rule, key=lambda rule: rule.order)[:1]:
+        outermost: list[int] = []
+        for i in by_rule[rule]:
+            if not outermost or i > elements[outermost[-1]].end:
+                outermost.append(i)
+        longest = max(outermost, key=lambda i: elements[i].size)
+        if 2 * elements[longest].size >= sum(elements[i].size for i in outermost):  # else a list of several
             return longest, rule
     return -1, None
 
@@ -241,7 +255,7 @@ def _inherited(elements: Sequence[_Element], taken: Mapping[int, Rule], content:
     return inside
 
 
-def _label(elements: Sequence[_Element], parts: Sequence[tuple[int, str]], inside: Sequence[_Inside], content: Rule | None) -> Line:
+def _label(parts: Sequence[tuple[int, str]], inside: Sequence[_Inside], content: Rule | None) -> Line:
     text = " ".join("".join(part for _, part in parts).split())
     owners = [inside[i] for i, part in parts if part and not part.isspace()]
     containers = [owner.container for owner in owners]
