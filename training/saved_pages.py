@@ -26,6 +26,8 @@ LEAST_CONTENT: Final = 200
 """Main content has so many characters without spaces; shorter ones are teasers and empty frames."""
 LEAST_NOTICE: Final = 30
 """A container of a generic name that has no button has so many characters without spaces; a shorter one is a link to a policy."""
+LONGEST_BUTTON: Final = 60
+"""A longer text that is clicked is a notice which is a link as a whole."""
 HIDDEN: Final = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 META: Final = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w-]+)", re.IGNORECASE)
 META_BYTES: Final = 8192
@@ -261,7 +263,7 @@ def _label(parts: Sequence[tuple[int, str]], inside: Sequence[_Inside], content:
     containers = [owner.container for owner in owners]
     rule = containers[0]
     if rule is not None and None not in containers:
-        is_button = rule.kind not in ("form", "embed", "wall") and all(owner.is_clicked for owner in owners)
+        is_button = rule.kind not in ("form", "embed", "wall") and len(text) <= LONGEST_BUTTON and all(owner.is_clicked for owner in owners)
         return Line(text, "boilerplate", "button" if is_button else rule.kind, rule)
     if not any(containers) and all(owner.is_content for owner in owners):
         return Line(text, "article", None, content)
