@@ -282,7 +282,7 @@ def test_the_site_is_what_the_page_says(head: str, site: str) -> None:
 def saved(tmp_path: Path) -> Path:
     folder = tmp_path / "saved"
     (folder / "ferries.example").mkdir(parents=True)
-    page = f"<html lang=de><body>{ARTICLE}<div id=cookie-notice>{BANNER}</div></body></html>"
+    page = f"<html lang=de><body>{ARTICLE}<div id=didomi-host>{BANNER}</div></body></html>"
     (folder / "ferries.example" / "a.html").write_text(page, encoding="utf-8")
     (folder / "b.htm.gz").write_bytes(gzip.compress(page.replace("Ferry", "Boat").encode()))
     (folder / "c.html").write_bytes(gzip.compress(page.replace("Ferry", "Ship").encode()))
@@ -306,7 +306,7 @@ def test_a_directory_becomes_labelled_documents_that_fit_reads(saved: Path, caps
     read = read_documents([saved.parent / "out.jsonl"])
     assert [sum(p.label == "boilerplate" for p in document.paragraphs) for document in read] == [3, 3, 3]
     out = capsys.readouterr().out
-    assert "         9       3  boilerplate  Cookie Notice #cookie-notice" in out
+    assert "         9       3  boilerplate  Didomi #didomi-host" in out
     assert "is <body>" in out
     assert "3 documents of 5 pages (3 with consent text, nothing taken on 2); 9 paragraphs boilerplate, 30 article" in out
 
@@ -315,14 +315,14 @@ def test_the_report_gives_counts_and_examples_of_each_rule(saved: Path) -> None:
     run(saved, "--report", str(saved.parent / "rules.json"))
     report = json.loads((saved.parent / "rules.json").read_text(encoding="utf-8"))
     notice, article, refused = report["rules"]
-    assert (notice["rule"], notice["paragraphs"], notice["pages"]) == ("#cookie-notice", 9, 3)
+    assert (notice["rule"], notice["paragraphs"], notice["pages"]) == ("#didomi-host", 9, 3)
     assert notice["examples"] == ["We use cookies to count our readers.", "Accept all", "Settings"]
     assert (article["label"], article["rule"]) == ("article", "article")
     assert refused["label"] == "not taken: is <body>"
     assert report["counts"]["pages"] == 5
     run(saved, "--report", str(saved.parent / "rules.tsv"))
     with open(saved.parent / "rules.tsv", encoding="utf-8", newline="") as file:
-        assert [row["rule"] for row in csv.DictReader(file, delimiter="\t")][:2] == ["#cookie-notice", "article"]
+        assert [row["rule"] for row in csv.DictReader(file, delimiter="\t")][:2] == ["#didomi-host", "article"]
 
 
 def test_a_report_of_another_kind_is_refused_before_the_work(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -339,6 +339,34 @@ def test_jsonl_with_html_in_a_field(tmp_path: Path) -> None:
     (document,) = read_documents([output])
     assert document.group == "ferries.example"
     assert document.id == f"{tmp_path / 'crawl.jsonl'}:1"
+
+
+def _record(kind: str, http: str, payload: bytes) -> bytes:
+    body = http.encode() + b"\r\n\r\n" + payload
+    return (
+        f"WARC/1.0\r\nWARC-Type: {kind}\r\nWARC-Target-URI: http://ferries.example/x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        + body
+        + b"\r\n\r\n"
+    )
+
+
+def test_responses_of_a_warc_file(tmp_path: Path) -> None:
+    ok, html = "HTTP/1.1 200 OK\r\nContent-Type: text/html", f"<body>{ARTICLE}<div class=klaro>{BANNER}</div></body>".encode()
+    chunked = b"%x;x=y\r\n%s\r\n%x\r\n%s\r\n0\r\n\r\n" % (9, html[:9], len(html) - 9, html[9:])
+    records = [
+        _record("request", "GET / HTTP/1.1", b""),
+        _record("response", ok, html),
+        _record("response", f"{ok}\r\nContent-Encoding: gzip", gzip.compress(html)),
+        _record("response", f"{ok}\r\nTransfer-Encoding: chunked", chunked),
+        _record("response", f"{ok}\r\nTransfer-Encoding: chunked", html),
+        _record("response", "HTTP/1.1 404 Not Found\r\nContent-Type: text/html", html),
+        _record("response", "HTTP/1.1 200 OK\r\nContent-Type: image/png", b"\x89PNG"),
+    ]
+    (tmp_path / "crawl.warc.gz").write_bytes(gzip.compress(b"".join(records)))
+    assert main(["label-html", str(tmp_path), "-o", str(tmp_path / "out.jsonl")]) == 0
+    documents = read_documents([tmp_path / "out.jsonl"])
+    assert [document.id.rpartition(":")[2] for document in documents] == ["record 2", "record 3", "record 4", "record 5"]
+    assert [(document.group, len(document.paragraphs)) for document in documents] == [("ferries.example", 13)] * 4
 
 
 @pytest.mark.parametrize("on_error", ["stop", "skip"])
@@ -413,7 +441,7 @@ def test_a_bad_line_of_a_table_is_named(text: str, tmp_path: Path) -> None:
 
 def test_a_table_of_ones_own(saved: Path) -> None:
     table = saved.parent / "mine.csv"
-    table.write_text(HEAD + "boilerplate,Own,wall,#cookie-notice\narticle,Own,,article\n", encoding="utf-8")
+    table.write_text(HEAD + "boilerplate,Own,wall,#didomi-host\narticle,Own,,article\n", encoding="utf-8")
     kinds = {p.get("kind") for document in run(saved, "--containers", str(table)) for p in document["paragraphs"]}
     assert kinds == {None, "wall"}
 

@@ -3,39 +3,27 @@
 from __future__ import annotations
 
 import argparse
-import gzip
 import hashlib
 import json
 import re
 import sys
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from detector.corpus import CorpusError, Defect, json_line, known_format, read_units, records_of, written
-from detector.files import found, opened, without_compression
+from detector.corpus import CorpusError, json_line, written
 from training.containers import Rule, Rules, read_containers, shipped_containers
 from training.dataset import CONTEXT_CHARACTERS, DatasetError
-from training.saved_pages import Line, Page, host_of, label_page
+from training.page_files import SavedPage, saved_pages
+from training.saved_pages import Line, Page, label_page
 
-SUFFIXES: Final = (".html", ".htm", ".xhtml", ".shtml", ".testhtml", ".jsonl", ".ndjson")
-"""Names by which the files of a directory are known; .gz or .zst may follow."""
 EXAMPLES: Final = 3
 """So many texts of a rule stand in the report; the printed table has the first."""
 SHOWN: Final = 70
 EVERY: Final = 1000
 """Pages between two lines of progress."""
-
-
-class SavedPage(NamedTuple):
-    """A saved page: its id, its HTML, and the site that it is filed under."""
-
-    id: str
-    html: bytes | str
-    site: str
 
 
 @dataclass
@@ -114,69 +102,6 @@ class Contexts:
                 lines[i] = Line(line.text, "unsure")
                 n += 1
         return n
-
-
-def saved_pages(inputs: Sequence[str], html_field: str, errors: list[str] | None) -> Iterator[SavedPage]:
-    """Yield the pages of files, directories and globs.
-
-    Parameters
-    ----------
-    inputs : sequence of str
-    html_field : str
-        Field of a JSONL line that holds the HTML.
-    errors : list of str or None
-        Is given what can't be read; None to stop there.
-
-    Raises
-    ------
-    CorpusError
-        If an input stands for no page, or with file and line for what can't be read.
-    """
-    done = set()
-    for pattern in inputs:
-        matches = found(pattern)
-        if matches is None:
-            matches = [(pattern, Path(pattern).name)]
-        elif Path(pattern).is_dir():
-            matches = [(path, name) for path, name in matches if without_compression(path).endswith(SUFFIXES)]
-        if not matches:
-            raise CorpusError(f"{pattern}: no saved page ({', '.join(SUFFIXES)}; .gz or .zst may follow)")
-        for path, name in matches:
-            if path in done:
-                continue
-            done.add(path)
-            folder = name.replace("\\", "/").rpartition("/")[0].split("/")[0]
-            try:
-                yield from _records(path, html_field, errors) if known_format(path) == "jsonl" else [SavedPage(path, _read(path), folder)]
-            except CorpusError as error:
-                if errors is None:
-                    raise
-                errors.append(str(error))
-
-
-def _read(path: str) -> bytes:
-    with opened(path) as (file, _):
-        data = file.read()
-    try:
-        return gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data  # many crawlers pack pages and name them .html
-    except (OSError, EOFError, zlib.error) as error:
-        raise CorpusError(f"{path}: can't be read as gzip ({error})") from error
-
-
-def _records(path: str, html_field: str, errors: list[str] | None) -> Iterator[SavedPage]:
-    for unit in read_units(path, "jsonl", html_field):
-        for record in records_of(unit, html_field):
-            if record is None:
-                continue
-            if isinstance(record, Defect):
-                message = record.message.replace("--text-field", "--html-field")
-                if errors is None:
-                    raise CorpusError(message)
-                errors.append(message)
-                continue
-            fields = record.fields or {}
-            site = fields.get("site") or host_of(str(fields.get("url") or ""))
-            yield SavedPage(record.place, record.text, str(site))
 
 
 def documents(pages: Iterable[SavedPage], tables: dict[str, Rules], report: Report, errors: list[str] | None = None) -> Iterator[dict[str, Any]]:
@@ -295,7 +220,9 @@ def add_command(commands: Any) -> None:
         description=run.__doc__,
         epilog="Try: consent-training label-html saved/ -o labelled.jsonl --report rules.json",
     )
-    parser.add_argument("inputs", nargs="+", metavar="IN", help="saved pages (.html, .htm), directories, globs, or .jsonl with the HTML in a field")
+    parser.add_argument(
+        "inputs", nargs="+", metavar="IN", help="saved pages (.html, .htm), directories, globs, .jsonl with the HTML in a field, or .warc"
+    )
     parser.add_argument("-o", "--output", required=True, metavar="OUT", help="labelled documents (.jsonl, .jsonl.gz), for fit --labelled")
     parser.add_argument("--report", metavar="FILE", help="what each rule took, with examples (.json, .tsv)")
     parser.add_argument(
