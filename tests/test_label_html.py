@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import csv
 import gzip
+import hashlib
+import io
 import json
 import sys
+import tarfile
+from html import escape as html_escape
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +17,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.conftest import DATA
+from tests.html_labels import measure
 from training.cli import main
 from training.containers import Rule, Rules, read_containers, shipped_containers, words_of
 from training.dataset import KINDS, DatasetError, read_documents
+from training.facts import labels_of
+from training.packages import Package, read_pins
 from training.saved_pages import Page, decode, label_page
 
 TABLES = read_containers(shipped_containers())
@@ -406,7 +414,15 @@ def test_a_text_that_two_pages_label_differently_is_left_out_on_the_second(tmp_p
 def test_without_lxml_the_error_prints_the_line_for_pip(saved: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setitem(sys.modules, "lxml", None)
     assert main(["label-html", str(saved), "-o", str(saved.parent / "out.jsonl")]) == 2
-    assert "pip install 'consent-text-detector[html]'" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert err == "consent-training: error: saved pages need lxml, which is not installed: pip install 'consent-text-detector[html]'\n"
+
+
+@given(st.text(max_size=60), st.text(max_size=60))
+def test_any_text_between_tags_keeps_the_container_known(text: str, more: str) -> None:
+    page = label(f"<body>{ARTICLE}<div class=klaro>{html_escape(text)}</div><p>{html_escape(more)}</p></body>")
+    assert "".join(line.text for line in page.lines if line.label == "article").startswith("Ferry timetable")
+    assert all(line.label != "boilerplate" or (line.rule is not None and line.rule.selector == ".klaro") for line in page.lines)
 
 
 # the table
@@ -450,3 +466,42 @@ def test_no_rule_of_the_shipped_table_is_given_twice() -> None:
     with open(shipped_containers(), encoding="utf-8", newline="") as file:
         rules = [(row["label"], row["selector"].lower()) for row in csv.DictReader(file)]
     assert sorted(rules) == sorted(set(rules))
+
+
+# hand labels
+
+
+def test_figures_beside_hand_labels(tmp_path: Path) -> None:
+    html = f"<body>{ARTICLE}<div class=klaro>{BANNER}</div><p>By using this site you agree to the terms.</p><p>Imprint</p></body>".encode()
+    with tarfile.open(tmp_path / "package.tgz", "w:gz") as tar:
+        for name in ("package/a.html", "package/changed.html", "package/unjudged.html"):
+            member = tarfile.TarInfo(name)
+            member.size = len(html)
+            tar.addfile(member, io.BytesIO(html))
+    package = Package("pages", "npm", "1.0.0", "0", "tuned", "MIT", ())
+    digest = hashlib.sha256("\n".join(line.text for line in label(html).lines).encode()).hexdigest()
+    labels = "9a 1o 1b.banner 1a 1b.button 1b.banner 1u"
+    facts = {("pages", f"package/{name}.html"): {"sha256": sha256, "labels": labels} for name, sha256 in (("a", digest), ("changed", "0"))}
+    assert measure(package, tmp_path / "package.tgz", facts) == {
+        "pages": 3,
+        "pages with consent text": 3,
+        "pages of other lines": 1,
+        "article called, article": 9,
+        "article called, other": 1,
+        "article called, unjudged": 10,
+        "boilerplate called, boilerplate": 2,
+        "boilerplate called, article": 1,
+        "boilerplate called, unjudged": 3,
+        "unsure called, boilerplate": 1,
+        "unsure called, unjudged": 3,
+        "dialogues found": 2,
+        "dialogues missed": 1,
+    }
+
+
+def test_the_committed_labels_are_of_pinned_packages() -> None:
+    pinned = {package.name for package in read_pins(DATA / "html_packages.json")}
+    with gzip.open(DATA / "html_labels.jsonl.gz", "rt", encoding="utf-8") as lines:
+        facts = [json.loads(line) for line in lines]
+    assert {fact["package"] for fact in facts} <= pinned
+    assert sum(one.get("label") == "boilerplate" for fact in facts for one in labels_of(fact["labels"])) > 300

@@ -126,7 +126,9 @@ def documents(pages: Iterable[SavedPage], tables: dict[str, Rules], report: Repo
     for saved in pages:
         try:
             page = label_page(saved.html, tables)
-        except (ValueError, AssertionError) as error:  # what lxml raises of pages that it can't hold
+        except DatasetError:  # lxml is missing
+            raise
+        except (ValueError, AssertionError, SyntaxError) as error:  # what lxml raises of pages that it can't hold
             if errors is None:
                 raise CorpusError(f"{saved.id}: can't be parsed ({error}); --on-error skip goes on without it") from error
             errors.append(f"{saved.id}: can't be parsed ({error})")
