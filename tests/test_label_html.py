@@ -140,6 +140,11 @@ def test_a_banner_in_the_article_is_taken_where_it_has_a_button() -> None:
     )
 
 
+@pytest.mark.parametrize("hidden", ["<div aria-hidden=true>{}</div>", "<div hidden>{}</div>", "<form>{}</form>"])
+def test_main_content_that_a_dialogue_or_a_form_around_the_page_hides_is_article(hidden: str) -> None:
+    assert len(called(f"<body>{hidden.format(ARTICLE)}<div class=klaro>{BANNER}</div></body>", "article")) == 10
+
+
 def test_a_line_that_a_containers_edge_goes_through_is_left_out() -> None:
     html = f"<body>{ARTICLE}<footer><p>Imprint <a class=ot-sdk-show-settings>Cookie settings</a></p></footer></body>"
     assert called(html, "unsure") == ["Imprint Cookie settings"]
@@ -200,6 +205,7 @@ def test_main_content_is_what_the_page_marks_as_such(html: str, n: int) -> None:
         ('<meta charset="iso-8859-1"><p>Fähre “neu”</p>'.encode("cp1252"), "Fähre “neu”"),
         ('<meta http-equiv=Content-Type content="text/html; charset=windows-1251"><p>Паром</p>'.encode("cp1251"), "Паром"),
         ('<meta charset="shift_jis"><p>連絡船</p>'.encode("shift_jis"), "連絡船"),
+        ('<meta charset="iso-2022-jp"><p>連絡船</p>'.encode("iso-2022-jp"), "連絡船"),
         ('<meta charset="iso-8859-1"><p>Fähre</p>'.encode(), "Fähre"),
         ('<meta charset="no-such-charset"><p>Fähre</p>'.encode("cp1252"), "Fähre"),
         ('<meta charset="hex"><p>Fähre</p>'.encode("cp1252"), "Fähre"),
@@ -399,6 +405,12 @@ def test_a_directory_without_pages_is_an_error(tmp_path: Path, capsys: pytest.Ca
 
 def test_a_file_given_twice_is_one_document(saved: Path) -> None:
     assert len(run(saved, str(saved / "c.html"))) == 3
+
+
+def test_what_an_earlier_run_wrote_is_no_page(saved: Path) -> None:
+    for _ in range(2):
+        assert main(["label-html", str(saved), "-o", str(saved / "labelled.jsonl")]) == 0
+    assert len(read_documents([saved / "labelled.jsonl"])) == 3
 
 
 def test_a_text_that_two_pages_label_differently_is_left_out_on_the_second(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

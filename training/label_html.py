@@ -183,7 +183,7 @@ def run(args: argparse.Namespace) -> int:
     if args.report and not args.report.endswith((".json", ".tsv")):
         raise DatasetError(f"--report {args.report}: expected a name that ends in .json or .tsv")
     with written(args.output) as out:
-        for document in documents(saved_pages(args.inputs, args.html_field, errors), tables, report, errors):
+        for document in documents(saved_pages(args.inputs, args.html_field, errors, args.output), tables, report, errors):
             out.write(json_line(document) + "\n")
             n += 1
     rows = report.rows()

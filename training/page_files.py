@@ -24,7 +24,7 @@ class SavedPage(NamedTuple):
     site: str
 
 
-def saved_pages(inputs: Sequence[str], html_field: str, errors: list[str] | None) -> Iterator[SavedPage]:
+def saved_pages(inputs: Sequence[str], html_field: str = "html", errors: list[str] | None = None, output: str = "") -> Iterator[SavedPage]:
     """Yield the pages of files, directories and globs.
 
     Parameters
@@ -34,13 +34,15 @@ def saved_pages(inputs: Sequence[str], html_field: str, errors: list[str] | None
         Field of a JSONL line that holds the HTML.
     errors : list of str or None
         Is given what can't be read; None to stop there.
+    output : str
+        No page: what an earlier run wrote into a directory of the inputs.
 
     Raises
     ------
     CorpusError
         If an input stands for no page, or with file and line for what can't be read.
     """
-    done = set()
+    done = {output}
     for pattern in inputs:
         matches = found(pattern)
         if matches is None:

@@ -37,6 +37,8 @@ SAVED: Final = re.compile(rb"saved from url=\(\d+\)(\S+)|Page saved with SingleF
 INVISIBLE: Final = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"))
 """Characters that show nothing; a line of them alone is none."""
 BOMS: Final = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+SEVEN_BITS: Final = ("iso-2022-jp", "iso-2022-kr", "hz-gb-2312")
+"""Charsets whose bytes are all ASCII, and so are UTF-8 too."""
 AS_BROWSERS: Final = {"iso-8859-1": "cp1252", "latin-1": "cp1252", "latin1": "cp1252", "us-ascii": "cp1252", "ascii": "cp1252", "utf-16": "utf-8"}
 """What browsers read under the names of other charsets (the Encoding Standard's labels)."""
 
@@ -82,7 +84,7 @@ class _Element:
 
 
 def decode(data: bytes) -> str:
-    """Text of a saved page: by its byte order mark, its own declaration, as UTF-8, or as browsers read what says nothing.
+    """Text of a saved page: by its byte order mark, as UTF-8 if it is that, by its own declaration, or as browsers read what says nothing.
 
     Examples
     --------
@@ -93,10 +95,12 @@ def decode(data: bytes) -> str:
         if data.startswith(mark):
             return data[len(mark) :].decode(name, "replace")
     match = META.search(data[:META_BYTES])
+    declared = match[1].decode("ascii").lower() if match else "cp1252"
     try:
-        return data.decode("utf-8")  # what is UTF-8 through and through is nothing else, whatever it declares
+        if declared not in SEVEN_BITS:
+            return data.decode("utf-8")  # what is UTF-8 through and through is nothing else, whatever it declares
     except UnicodeDecodeError:
-        declared = match[1].decode("ascii").lower() if match else "cp1252"
+        pass
     try:
         return data.decode(AS_BROWSERS.get(declared, declared), "replace")
     except LookupError:  # no charset
@@ -142,12 +146,16 @@ def label_page(data: bytes | str, tables: Mapping[str, Rules]) -> Page:
     candidates = {i: rule for i, e in enumerate(elements) if e.tag not in SILENT and (rule := tables["boilerplate"].match(e.tag, e.attributes))}
     content, content_rule = _main_content(elements, candidates, tables["article"])
     taken: dict[int, Rule] = {}
+    taken_end = -1
     for i, rule in candidates.items():
-        why = _refusal(elements, i, rule, content) or _silence(elements, i, rule, lines, tables["word"])
+        why = ""
+        if i > taken_end:  # inside a container that was taken, another one only tells the kind
+            why = _refusal(elements, i, rule, content) or _silence(elements, i, rule, lines, tables["word"])
         if why:
             page.refused.append((rule, why))
         elif elements[i].size:
             taken[i] = rule
+            taken_end = max(taken_end, elements[i].end)
     left = {i for i, e in enumerate(elements) if _is_left(e, tables["none"])} - {content}
     inside = _inherited(elements, taken, content, left)
     page.lines = [_label(parts, inside, content_rule) for parts in lines]
