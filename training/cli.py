@@ -16,7 +16,7 @@ from detector import Detector, ModelError, __version__
 from detector.corpus import CorpusError, json_line, written
 from detector.model import THRESHOLDS
 from detector.persistence import save_model
-from training import benchmark, gate, sources
+from training import benchmark, gate, importing, sources, suggest
 from training.card import make_card, to_markdown
 from training.compose import is_article
 from training.dataset import DatasetError, LabelledDocument, check_splits, read_documents
@@ -164,6 +164,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     facts.add_argument("files", nargs="+", type=Path, metavar="FILE")
     facts.add_argument("-o", "--output", required=True, metavar="OUT")
     facts.set_defaults(run=run_facts)
+    suggest.add_command(commands)
+    importing.add_command(commands)
     return parser.parse_args(argv)
 
 
