@@ -71,9 +71,11 @@ class Candidate:
 
     @property
     def about(self) -> dict[str, str]:
-        """Where it is from, as the fields of a task; `training.annotations.CONTEXT` are read again."""
-        lang = {"lang": self.lang} if self.lang else {}
-        context = {"task": self.task, "document": self.document, "site": self.site, **lang, "place": self.place}
+        """Where it is from, as the fields of a task; `training.annotations.CONTEXT` are read again.
+
+        All tasks have the same fields: doccano makes a table of them, and then can't store what is missing in some.
+        """
+        context = {"task": self.task, "document": self.document, "site": self.site, "lang": self.lang or "", "place": self.place}
         return {**context, "before": "\n".join(self.before), "after": "\n".join(self.after)}
 
 
