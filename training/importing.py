@@ -138,7 +138,7 @@ def documents_of(items: Iterable[tuple[Item, str]], reading: Reading, lang: str 
         context = first.context
         lines = {side: [text for text in context.get(side, "").split("\n") if text.strip()] for side in ("before", "after")}
         before, after = ([{"text": text, "label": "unsure", "context": True} for text in lines[side]] for side in lines)
-        name = context.get("task") or context.get("document") or first.place
+        name = context.get("task") or context.get("document") or first.place.rpartition("/")[2]
         document: Document = {"id": name, "lang": context.get("lang", lang), "source": first.format, "place": first.place}
         if "site" in context:
             document["site"] = context["site"]

@@ -11,12 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.characters import CLASS_OF_CODE, WORD
+from detector.sentences import find_edges
 from training.dataset import KINDS, LABELS
 
 Codes = NDArray[np.int8]
 
 COVERS: Final = 0.8
 """A label that has this share of a line's characters, white space aside, has the line: hands that mark miss a full stop or a first word."""
+NEAR: Final = 3
+"""A line that is marked in part is cut at the end of a sentence that is so many characters from where the mark ends, or else between words."""
 NOTHING: Final = -1
 UNSURE: Final = LABELS.index("unsure")
 
@@ -44,8 +47,8 @@ def paragraphs_of(text: str, votes: Sequence[Sequence[Mark]], unmarked: str = "a
     r"""Labelled paragraphs of a text, one for each line that isn't blank, or several where a line was marked in part.
 
     Parts of a text go before a label for all of it. A character that more than half of the annotators label alike has that label, and else it is
-    "unsure", as where one annotator marked it twice. A line is cut where labels change, between words; a piece without letters goes with the one
-    before it.
+    "unsure", as where one annotator marked it twice. A line is cut where labels change: at the end of a sentence that is `NEAR`, else between
+    words; a piece without letters goes with the one before it.
 
     Parameters
     ----------
@@ -113,7 +116,10 @@ def _cut(line: str, label: NDArray[np.intp], with_text: NDArray[np.bool_]) -> It
         return
     at = np.flatnonzero(with_text)
     changes = at[1:][inked[1:] != inked[:-1]].tolist()
-    edges = [0, *sorted({_between_words(line, change) for change in changes} - {0, len(line)}), len(line)]
+    offsets, strong = find_edges(line)
+    ends = offsets[strong].tolist()
+    places = {_cut_near(line, change, ends) for change in changes}
+    edges = [0, *sorted(places - {0, len(line)}), len(line)]
     pieces: list[tuple[int, int, int]] = []
     for a, b in pairwise(edges):
         here = label[a:b][with_text[a:b]]
@@ -127,8 +133,11 @@ def _cut(line: str, label: NDArray[np.intp], with_text: NDArray[np.bool_]) -> It
     yield from ((a, b) for a, b, _ in pieces)
 
 
-def _between_words(line: str, place: int) -> int:
-    """The nearest place that isn't inside a word; each character of a script without spaces is a word."""
+def _cut_near(line: str, place: int, ends: Sequence[int]) -> int:
+    """The end of a sentence, if one is near, or else the nearest place that isn't inside a word; a character of a script without spaces is a word."""
+    nearest = min(ends, key=lambda end: abs(end - place), default=None)
+    if nearest is not None and abs(nearest - place) <= NEAR:
+        return nearest
 
     def inside(i: int) -> bool:
         return 0 < i < len(line) and all(character.isalnum() and _class_of(character) == WORD for character in line[i - 1 : i + 1])

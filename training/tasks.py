@@ -67,7 +67,7 @@ class Candidate:
     @property
     def task(self) -> str:
         """Name of its task, by which labels find back: the same for the same text at the same place."""
-        return hashlib.sha256(f"{self.place}\n{self.text}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        return "task-" + hashlib.sha256(f"{self.place}\n{self.text}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
     @property
     def about(self) -> dict[str, str]:

@@ -76,7 +76,7 @@ def _told(name: str, text: str, rows: list[dict[str, Any]], reading: Reading) ->
             return "label-studio"
         return "prodigy" if {"answer", "_input_hash", "_task_hash"} & first.keys() else "doccano"
     head = text.lstrip().partition("\n")[0]
-    if head.lstrip('"').startswith(PREFIX):
+    if any(f"\n{mark}{PREFIX}" in f"\n{text}" for mark in ("", '"')):
         return "fasttext"
     if reading.text_field in next(csv.reader([head], _dialect(head)), []):
         return "csv"
@@ -310,6 +310,9 @@ def _csv_rows(name: str, text: str, reading: Reading) -> Iterator[tuple[str, dic
 def _csv(rows: Rows, reading: Reading) -> Iterator[Item]:
     field_name = reading.label_field or "label"
     for place, row in rows:
+        if "annotation_id" in row:  # Label Studio's CSV has the columns of its JSON-MIN
+            yield from _label_studio([(place, {name: _decoded(value) for name, value in row.items()})], reading)
+            continue
         text = reading.text_of(row, place)
         if text is None:
             continue
@@ -328,6 +331,14 @@ def _csv(rows: Rows, reading: Reading) -> Iterator[Item]:
             marks = [mark._replace(kind=kind) if mark.label == "boilerplate" else mark for mark in marks]
         context = context_of(row)
         yield Item(place, "csv", identity_of(context, None), text, context, [marks])
+
+
+def _decoded(value: str | None) -> Any:
+    """A cell of Label Studio's CSV: what is no single name is JSON."""
+    try:
+        return json.loads(value) if value and value[0] in "[{" else value or None
+    except ValueError:
+        return value
 
 
 READERS: Final[dict[str, Callable[[Rows, Reading], Iterator[Item]]]] = {
