@@ -216,6 +216,7 @@ def test_paragraphs_that_nobody_reads_are_counted_not_suggested(tmp_path: Path, 
         (["bad.jsonl"], "bad.jsonl:1: no field 'text', only 'a'; name the text's field with --text-field"),
         (["empty"], "empty: no file of a known name (.txt, .jsonl"),
         (["bad.jsonl", "--documents", "3", "--format", "doccano"], "--documents writes documents as they came, so leave --format out"),
+        (["bad.jsonl", "--format", "label-studio"], "out.jsonl: Label Studio reads a JSON list by the name .json; give such a name with -o"),
         (["bad.jsonl", "--model", "absent.joblib"], "absent.joblib"),
     ],
 )
@@ -261,7 +262,7 @@ def test_tasks_go_out_are_labelled_and_come_back(form: str, corpus: Path, tmp_pa
     suggest(corpus, "-n", "12", to="expected.jsonl")
     expected = picked(corpus.parent / "expected.jsonl")
     truth = {p.text: ("boilerplate", "article")[i % 2] for i, (_, p) in enumerate(expected)}
-    done = annotate(form, suggest(corpus, "-n", "12", "--format", form), truth)
+    done = annotate(form, suggest(corpus, "-n", "12", "--format", form, to="tasks.json" if form == "label-studio" else "tasks.jsonl"), truth)
     export = tmp_path / ("export.json" if form == "label-studio" else "export.jsonl")
     export.write_text(done)
     if form != "labelled":

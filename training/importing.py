@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from inspect import cleandoc
 from typing import Any, Final
 
 from detector.corpus import json_line, written
@@ -24,7 +25,7 @@ def add_command(commands: Any) -> None:
     importing = commands.add_parser(
         "import",
         help="make labelled documents of what annotation tools export",
-        description=run.__doc__,
+        description=cleandoc(str(run.__doc__)),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="Try: consent-training import export.json --map Consent=boilerplate Content=article -o labelled.jsonl\n"
         "then: consent-training fit --labelled labelled.jsonl -o mine.joblib",

@@ -13,6 +13,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from heapq import heapify, heappop, heapreplace
+from inspect import cleandoc
 from math import sqrt
 from typing import Any, Final
 
@@ -48,7 +49,7 @@ def add_command(commands: Any) -> None:
     suggesting = commands.add_parser(
         "suggest",
         help="pick the paragraphs of unlabelled documents whose labels would teach most",
-        description=run.__doc__,
+        description=cleandoc(str(run.__doc__)),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="Try: consent-training suggest pages.jsonl -n 100 -o tasks.jsonl   then correct the labels, and:\n"
         "consent-training fit --labelled tasks.jsonl -o mine.joblib\n"
@@ -108,6 +109,8 @@ def run(args: argparse.Namespace) -> int:
     """
     if args.documents and args.format:
         raise DatasetError("--documents writes documents as they came, so leave --format out")
+    if args.format == "label-studio" and args.output.endswith(".jsonl"):
+        raise DatasetError(f"{args.output}: Label Studio reads a JSON list by the name .json; give such a name with -o")
     say = Progress(args.quiet)
     detector = Detector.load(args.model, threshold=args.threshold)
     survey = Survey(detector, args.context, KEPT_DOCUMENTS * (args.documents or 0))
