@@ -5,10 +5,11 @@ from __future__ import annotations
 import gzip
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import annotated
@@ -313,6 +314,30 @@ def test_a_file_that_is_not_utf_8_is_refused(tmp_path: Path, capsys: pytest.Capt
     (tmp_path / "a.csv").write_bytes("text,label\nKäse,article\n".encode("latin-1"))
     assert main(["import", str(tmp_path / "a.csv"), "-o", str(tmp_path / "out.jsonl")]) == 2
     assert "a.csv: not UTF-8 (byte 12 is 0xe4); convert it" in capsys.readouterr().err
+
+
+names = st.sampled_from(
+    ["text", "label", "labels", "data", "annotations", "result", "value", "choices", "start", "end", "answer", "spans", "options"]
+)
+names |= st.sampled_from(
+    ["accept", "meta", "entities", "id", "annotation_id", "task", "before", "document", "_input_hash", "globalOffsets", "was_cancelled"]
+)
+values = st.sampled_from([None, True, 0, 3, 1.5, "", "OK", "We use\ncookies", "article", "boilerplate", "accept", "reject", "ignore", "\ud800"])
+shapes = st.recursive(values, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=5), max_leaves=12)
+base = st.fixed_dictionaries({"text": st.sampled_from(["OK", "We use\ncookies"])})
+records = st.builds(lambda more, text: {**text, **more}, st.dictionaries(names, shapes, max_size=6), base)
+
+
+@settings(max_examples=60, deadline=None)  # each makes files
+@given(st.sampled_from(["auto", "label-studio", "doccano", "prodigy"]), st.lists(records, min_size=1, max_size=4))
+def test_whatever_a_file_holds_it_is_read_or_refused(form: str, made: list[dict[str, Any]]) -> None:
+    with TemporaryDirectory() as folder:
+        path, out = Path(folder) / "a.jsonl", Path(folder) / "out.jsonl"
+        path.write_text(lines(*made))
+        code = main(["import", str(path), "-o", str(out), "--format", form])
+        assert code == (0 if out.exists() else 2)
+        if out.exists():
+            assert read_documents([out])
 
 
 spans = st.lists(st.builds(Mark, st.sampled_from(LABELS), st.none(), st.integers(0, 20), st.integers(0, 40)), max_size=4)

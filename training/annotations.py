@@ -133,7 +133,7 @@ def context_of(*records: Mapping[str, Any]) -> dict[str, str]:
 
 
 def identity_of(context: Mapping[str, str], *otherwise: object) -> tuple[object, ...] | None:
-    """What several annotations of one task have in common."""
+    """What several annotations of one task have in common: its name, or else what the tool calls it; None where that says nothing."""
     if "task" in context:
         return ("task", context["task"])
-    return None if None in otherwise else otherwise
+    return otherwise if all(isinstance(part, str | int) for part in otherwise) else None

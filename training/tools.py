@@ -57,7 +57,8 @@ def read_items(path: str, given: str | None, reading: Reading) -> tuple[str, lis
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DatasetError(f"{name}: not UTF-8 (byte {error.start} is 0x{raw[error.start]:02x}); convert it, for example with iconv") from error
-    rows = list(_json_rows(name, text, reading)) if text.lstrip()[:1] in {"[", "{"} else []
+    may_be_json = given not in {"fasttext", "csv"} and text.lstrip()[:1] in {"[", "{"}
+    rows = list(_json_rows(name, text, reading)) if may_be_json else []
     chosen = given or _told(name, text, [row for _, row in rows if isinstance(row, dict)], reading)
     if chosen in {"fasttext", "csv"}:
         rows = list(_fasttext_rows(name, text) if chosen == "fasttext" else _csv_rows(name, text, reading))
@@ -86,7 +87,7 @@ def _told(name: str, text: str, rows: list[dict[str, Any]], reading: Reading) ->
 def _json_rows(name: str, text: str, reading: Reading) -> Iterator[tuple[str, Any]]:
     try:
         whole = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         if text.lstrip().startswith("["):
             raise DatasetError(f"{name}: not JSON ({error})") from error
         whole = None
@@ -97,7 +98,7 @@ def _json_rows(name: str, text: str, reading: Reading) -> Iterator[tuple[str, An
         if line.strip():
             try:
                 yield f"{name}:{number}", json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 reading.defects.add(f"{name}:{number}", f"no JSON: {error}")
 
 
@@ -165,7 +166,8 @@ def _label_studio_marks(results: list[Any], text: str, place: str, reading: Read
             reading.noted["results of other controls"] += 1
             continue
         names = names if isinstance(names, list) else [names]
-        offsets = value.get("globalOffsets", value)
+        everywhere = value.get("globalOffsets")  # of HyperText, whose start and end are within an element
+        offsets = everywhere if isinstance(everywhere, dict) else value
         if "start" in offsets:
             marks += reading.span(names, text, offsets["start"], offsets.get("end"), place, value.get("text"))
         else:
@@ -214,10 +216,10 @@ def _prodigy(rows: Rows, reading: Reading) -> Iterator[Item]:
         text = reading.text_of(record, place)
         if text is None:
             continue
-        if answer in {"ignore", None}:
+        if answer in ("ignore", None):
             reading.left["ignored" if answer else "not annotated"] += 1
             continue
-        if answer not in {"accept", "reject"}:
+        if answer not in ("accept", "reject"):
             reading.defects.add(place, f"answer {answer!r}, expected accept, reject or ignore")
             continue
         marks = _prodigy_marks(record, text, place, reading)
