@@ -40,7 +40,7 @@ test-engines: .venv-engines/installed .venv-dolma/installed
 bench-engines: .venv-engines/installed
 	.venv-engines/bin/python -W ignore -m tests.engines.bench $(PAGES)
 
-# round trips through Label Studio's converter and doccano: 1.1 GB of packages, installed in a minute or two
+# round trips through Label Studio's converter and doccano, whose files tests/cases/annotations holds: 1.3 GB of packages
 test-tools: .venv-tools/installed .venv-doccano/installed
 	.venv-tools/bin/python -m pytest tests/tools
 
@@ -78,7 +78,7 @@ build/packages.jsonl.gz: .venv/tested data/packages.json
 
 .venv-tools/installed: pyproject.toml
 	test -x .venv-tools/bin/python || $(PYTHON) -m venv .venv-tools
-	.venv-tools/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,tools]'
+	.venv-tools/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[tools]'
 	touch $@
 
 # doccano 1.8 needs pandas 1, so numpy 1, and its environs an older marshmallow (and Python before 3.12)
