@@ -40,7 +40,7 @@ test-engines: .venv-engines/installed .venv-dolma/installed
 bench-engines: .venv-engines/installed
 	.venv-engines/bin/python -W ignore -m tests.engines.bench $(PAGES)
 
-# round trips through Label Studio's converter and doccano, whose files tests/cases/annotations holds: 1.3 GB of packages
+# round trips through Label Studio's converter and doccano, whose files tests/cases/annotations holds: 1.4 GB of packages
 test-tools: .venv-tools/installed .venv-doccano/installed
 	.venv-tools/bin/python -m pytest tests/tools
 
