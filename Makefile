@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint types unit gate wheel bench test-engines bench-engines model clean
+.PHONY: demo test lint types unit gate wheel bench test-engines bench-engines test-tools model clean
 
 demo: .venv/installed
 	@echo "--- data/example.txt, filtered:" && $(BIN)/consent-detector filter data/example.txt
@@ -40,6 +40,10 @@ test-engines: .venv-engines/installed .venv-dolma/installed
 bench-engines: .venv-engines/installed
 	.venv-engines/bin/python -W ignore -m tests.engines.bench $(PAGES)
 
+# round trips through Label Studio's converter and doccano, whose files tests/cases/annotations holds: 1.4 GB of packages
+test-tools: .venv-tools/installed .venv-doccano/installed
+	.venv-tools/bin/python -m pytest tests/tools
+
 # the shipped model; PAGES and STRINGS are prepared files of labelled public texts, PACKAGES is fetched (data/README.md)
 PAGES ?= ../shared/pages/pages.jsonl.gz ../shared/pages/wcxb.jsonl.gz
 STRINGS ?= ../shared/strings/consent.jsonl ../shared/strings/prose.jsonl.gz
@@ -72,5 +76,16 @@ build/packages.jsonl.gz: .venv/tested data/packages.json
 	.venv-dolma/bin/python -m pip install --quiet --disable-pip-version-check 'dolma==1.2.1' 'aiobotocore==2.5.4' 'boto3==1.28.17'
 	touch $@
 
+.venv-tools/installed: pyproject.toml
+	test -x .venv-tools/bin/python || $(PYTHON) -m venv .venv-tools
+	.venv-tools/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[tools]'
+	touch $@
+
+# doccano 1.8 needs pandas 1, so numpy 1, and its environs an older marshmallow (and Python before 3.12)
+.venv-doccano/installed: Makefile
+	test -x .venv-doccano/bin/python || $(PYTHON) -m venv .venv-doccano
+	.venv-doccano/bin/python -m pip install --quiet --disable-pip-version-check 'doccano==1.8.4' 'numpy<2' 'marshmallow<4' 'setuptools<80'
+	touch $@
+
 clean:
-	rm -rf .venv .venv-engines .venv-dolma build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-engines .venv-dolma .venv-tools .venv-doccano build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

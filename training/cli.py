@@ -14,7 +14,7 @@ import numpy as np
 
 from detector import Detector, ModelError, __version__
 from detector.corpus import CorpusError, json_line, written
-from training import benchmark, compare, fitting, gate, label_html, sources
+from training import benchmark, compare, fitting, gate, importing, label_html, sources, suggest
 from training.dataset import DatasetError, read_documents
 from training.describe import describe
 from training.facts import page_facts, string_facts
@@ -120,6 +120,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     facts.add_argument("files", nargs="+", type=Path, metavar="FILE")
     facts.add_argument("-o", "--output", required=True, metavar="OUT")
     facts.set_defaults(run=run_facts)
+    suggest.add_command(commands)
+    importing.add_command(commands)
     label_html.add_command(commands)
     return parser.parse_args(argv)
 
