@@ -25,6 +25,7 @@ from detector import Detector
 from detector.cli import main
 from detector.corpus import Record
 from detector.filtering import FilteredDocument
+from detector.persistence import SHIPPED
 from detector.review import doubt_of, embedded, most_doubtful, page_of
 from tests.test_cli import ARTICLE, BANNER, PAGE, jsonl
 from training.dataset import CONTEXT_CHARACTERS, KINDS
@@ -242,10 +243,13 @@ def test_wet_and_standard_input(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 def test_threshold_and_model_are_those_given(tmp_path: Path) -> None:
     source = jsonl(tmp_path / "in.jsonl", {"text": PAGE})
-    for threshold, removed in (("0", [1, 1, 1]), ("1", [0, 0, 0]), ("balanced", [0, 1, 1])):
-        data = review(source, "--threshold", threshold, out=tmp_path / "out.html")
+    model = tmp_path / "copy.joblib"
+    model.write_bytes(SHIPPED.read_bytes())
+    for threshold, removed in (("0", [1, 1, 1]), ("1", [0, 0, 0]), ("0.9", [0, 1, 1])):
+        data = review(source, "--threshold", threshold, "--model", model, out=tmp_path / "out.html")
         assert [gone for _, _, gone in data["documents"][0]["paragraphs"]] == removed
-    assert data["threshold"] == Detector.load(threshold="balanced").threshold
+        assert data["threshold"] == float(threshold)
+    assert review(source, "--threshold", "balanced", out=tmp_path / "out.html")["threshold"] == Detector.load(threshold="balanced").threshold
     assert main(["review", str(source), "-o", str(tmp_path / "out.html"), "--model", str(source)]) == 2
 
 

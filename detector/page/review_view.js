@@ -331,10 +331,12 @@ function listen() {
     $("load").value = ""; // so that the same file can be loaded again
   });
   let waiting = 0;
-  $("filters").addEventListener("input", () => {
+  const filterSoon = () => {
     clearTimeout(waiting);
     waiting = setTimeout(applyFilters, 120);
-  });
+  };
+  $("filters").addEventListener("input", filterSoon); // while one types
+  $("filters").addEventListener("change", filterSoon); // some assistive software sets a select without input
   $("filters").addEventListener("submit", (event) => event.preventDefault());
   $("clear").addEventListener("click", () => {
     $("filters").reset();
