@@ -240,9 +240,10 @@ def run_score(args: argparse.Namespace) -> int:
 def run_review(args: argparse.Namespace) -> int:
     """Make one HTML page of documents with what would be removed struck through, the doubtful ones first, to correct the labels on.
 
-    It opens from disk in any browser, without network or server; what you change stays in the browser. Its download is labelled JSONL for
-    consent-training fit --labelled: the documents that you marked as right or changed. A document is as doubtful as its paragraph whose probability
-    is nearest to the threshold, in log-odds. The fields id, lang, source and site are carried along; give a site, for training never splits one.
+    It opens from disk in any browser, without network or server; what you change stays in the browser; ? shows its keys. Its download is labelled
+    JSONL for consent-training fit --labelled: the documents that you marked as right or changed. A document is as doubtful as its paragraph whose
+    probability is nearest to the threshold, in log-odds. The fields id, lang, source and site are carried along; give a site, for training never
+    splits one.
     """
     if known_format(args.to):
         raise CorpusError(f"review writes an HTML page, got {args.to!r}; give it a name such as review.html with -o")

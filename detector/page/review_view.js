@@ -40,7 +40,7 @@ const items = DOCUMENTS.map(({ id }, d) => {
 });
 
 function updateItem(d) {
-  const state = isChanged(d) ? "changed" : isRight(d) ? "right" : "";
+  const state = [isRight(d) && "right", isChanged(d) && "changed"].filter(Boolean).join(", ");
   const nearest = paragraphsOf(d).reduce((best, _, p) => (doubtOf(d, p) < doubtOf(d, best) ? p : best), 0);
   items[d].dataset.state = state;
   items[d].firstChild.lastChild.textContent = state && ` ✓ ${state}`;
@@ -82,7 +82,7 @@ function applyFilters() {
     return !items[d].hidden;
   });
   $("count").textContent = `${visible.length.toLocaleString("en")} of ${many(DOCUMENTS.length, "document")} shown`;
-  if (visible.length) openDocument(items[open]?.hidden === false ? open : visible[0]);
+  if (visible.length) openInPlace(items[open]?.hidden === false ? open : visible[0]);
   say($("count").textContent);
 }
 
@@ -108,6 +108,13 @@ function openDocument(d, p = null) {
   const nearest = (list) => list.reduce((best, i) => (doubtOf(d, i) < doubtOf(d, best) ? i : best), list[0]);
   activate(p ?? nearest(found.length ? found : numbersOf(paragraphsOf(d))), "center");
   updateReviewed();
+}
+
+// In a narrow window the whole page scrolls: it must not run away from someone who is typing.
+function openInPlace(d, p = null) {
+  const top = scrollY;
+  openDocument(d, p);
+  scrollTo(0, top);
 }
 
 function paragraphRow(d, p, language) {
@@ -242,7 +249,7 @@ async function loadFile(file) {
   const { taken, unknown, damaged } = load(await file.text());
   numbersOf(DOCUMENTS).forEach(updateItem);
   updateProgress();
-  if (open >= 0) openDocument(open, active);
+  if (open >= 0) openInPlace(open, active);
   say(`Labels of ${many(taken, "document")} taken; ${unknown} of other documents or texts left, ${damaged} lines are no JSON`);
 }
 
@@ -355,7 +362,7 @@ function listen() {
     restore();
     numbersOf(DOCUMENTS).forEach(updateItem);
     updateProgress();
-    if (open >= 0) openDocument(open, active);
+    if (open >= 0) openInPlace(open, active);
   });
   addEventListener("beforeunload", (event) => {
     if (storageProblem && unsaved) event.preventDefault();

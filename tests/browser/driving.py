@@ -114,7 +114,7 @@ class ReviewPage:
 
     def text(self, name: str) -> str:
         """Text of an element that is shown, nothing if it isn't."""
-        return self.driver.find_element(By.ID, name).text
+        return str(self.driver.find_element(By.ID, name).text)
 
     def download(self, which: str = "reviewed") -> Path:
         """Click on the download; returns the file."""
@@ -133,7 +133,7 @@ class ReviewPage:
 
 def log_of(driver: Chrome, kind: str) -> list[dict[str, Any]]:
     """What a log holds since it was read last."""
-    return list(driver.get_log(kind))  # type: ignore[no-untyped-call]  # selenium has no type for it
+    return list(driver.get_log(kind))
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
