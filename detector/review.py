@@ -24,6 +24,8 @@ MOST_DOCUMENTS: Final = 2000
 """More are not read by a person in a day; a page of so many opens in about a second."""
 LEAST_PROBABILITY: Final = 1e-9
 """Probabilities nearer to 0 or 1 count as this near, so that the threshold 0 or 1 has log-odds too."""
+PARTS: Final = {"style": "review.css", "labels": "review_labels.js", "view": "review_view.js", "actions": "review_actions.js"}
+"""Names of the places in review.html, and the files that go there: the style, then the scripts."""
 UNSAFE: Final = re.compile("[<>&\x7f-\x9f\u2028\u2029\ud800-\udfff\ufdd0-\ufdef\ufeff\ufffe\uffff]")
 """Characters that are escaped inside the page: those that begin a tag or an entity, that end a line of script, that UTF-8 or HTML can't hold."""
 
@@ -154,16 +156,10 @@ def page_of(documents: list[dict[str, Any]], threshold: float, name: str) -> Ite
         Nothing in it is fetched or sent: its content security policy allows its own style and scripts, known by their digests, and nothing else.
     """
     data = embedded({"name": name, "threshold": threshold, "version": __version__, "documents": documents})
-    style, labels, view = (_part(f"review{ending}") for ending in (".css", "_labels.js", "_view.js"))
-    scripts = f"{_source(labels)} {_source(view)}"
-    values = {
-        "policy": f"default-src 'none'; style-src {_source(style)}; script-src {scripts}; base-uri 'none'; form-action 'none'",
-        "digest": hashlib.sha256(data.encode()).hexdigest()[:24],
-        "style": style,
-        "data": data,
-        "labels": labels,
-        "view": view,
-    }
+    values = {name: _part(file) for name, file in PARTS.items()}
+    sources = [f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" for text in values.values()]
+    policy = f"default-src 'none'; style-src {sources[0]}; script-src {' '.join(sources[1:])}; base-uri 'none'; form-action 'none'"
+    values |= {"policy": policy, "digest": hashlib.sha256(data.encode()).hexdigest()[:24], "data": data}
     for i, part in enumerate(re.split(r"\{\{(\w+)\}\}", _part("review.html"))):
         yield values[part] if i % 2 else part
 
@@ -171,8 +167,3 @@ def page_of(documents: list[dict[str, Any]], threshold: float, name: str) -> Ite
 @cache
 def _part(name: str) -> str:
     return (files("detector") / "page" / name).read_text(encoding="utf-8")
-
-
-def _source(text: str) -> str:
-    """What a content security policy calls a script or style by."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
