@@ -106,6 +106,16 @@ def test_a_click_flips_and_the_download_says_so(review: Opener) -> None:
     assert page.status == "1 document written to review-labelled.jsonl"
 
 
+def test_what_is_flipped_back_is_not_changed(review: Opener) -> None:
+    page = opened(review(*DOCUMENTS), "plain")
+    page.keys(Keys.HOME, "f", "j", "u", "j", "2")
+    assert page.text("progress") == "1 of 3 documents reviewed"
+    page.keys("0", "k", "u", "k", "f")
+    assert page.text("progress") == "0 of 3 documents reviewed"
+    page.click("#download")
+    assert "No document was reviewed yet" in page.text("notice")
+
+
 def test_text_that_is_selected_is_not_flipped(review: Opener) -> None:
     page = opened(review(*DOCUMENTS), "plain")
     page.run("getSelection().selectAllChildren(document.querySelector('[data-paragraph=\"1\"] .text'))")
@@ -298,6 +308,7 @@ def test_hostile_text_is_shown_as_text_and_comes_back_as_it_was(review: Opener) 
     assert page.run("return window.hit ?? null") is None
     file = page.download()
     (row,) = read_rows(file)
+    assert len(file.read_text(encoding="utf-8").splitlines()) == 1  # no reader ends a line where there is none
     assert "".join(p["text"] for p in row["paragraphs"]) == "".join(hostile)
     assert (row["id"], row["site"], row["lang"], row["note"]) == (document["id"], document["site"], document["lang"], script)
     (read,) = read_documents([file])
