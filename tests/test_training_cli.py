@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,11 @@ import pytest
 
 from detector import Detector
 from tests import labelled
+from training.card import to_markdown
 from training.cli import main
 from training.dataset import read_documents
+
+SCRATCH = ("--from-scratch", "--no-authored")
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +29,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def fit(files: Path, output: Path, *options: str) -> int:
     return main(
-        ["fit", "--no-authored", "--labelled", str(files / "part-0.jsonl.gz"), "-o", str(output), "--folds", "3", "--bits", "12", "--quiet", *options]
+        ["fit", *SCRATCH, "--labelled", str(files / "part-0.jsonl.gz"), "-o", str(output), "--folds", "3", "--bits", "12", "--quiet", *options]
     )
 
 
@@ -59,6 +63,103 @@ def test_a_model_is_fitted_with_its_card_and_measured(files: Path, tmp_path: Pat
     assert "average_precision" in capsys.readouterr().out
 
 
+@pytest.fixture(scope="module")
+def model(files: Path) -> Path:
+    assert fit(files, files / "mine.joblib", "--held-out", str(files / "part-1.jsonl.gz")) == 0
+    return files / "mine.joblib"
+
+
+def tables(page: str, heading: str) -> list[str]:
+    """Lines of the tables below a heading of a Markdown page."""
+    return [line for line in page.partition(heading)[2].partition("\n## ")[0].splitlines() if line.startswith("|")]
+
+
+def test_the_card_that_fit_writes_and_that_of_evaluate_say_the_same(
+    files: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", str(files / "part-1.jsonl.gz"), "--model", str(model), "--card", str(tmp_path / "card.md"), "--json"]) == 0
+    of_fit = tables(model.with_suffix(".md").read_text(), "## Figures on held-out sites")
+    assert tables((tmp_path / "card.md").read_text(), "## mine: figures at the threshold") == of_fit
+    figures = json.loads(capsys.readouterr().out)
+    low, high = figures["intervals"]["recall"]
+    assert f"| recall | {figures['recall']:.5f} | {low:.5f} to {high:.5f} |" in of_fit
+    assert {name: value for name, value in figures.items() if name != "by_site"} == Detector.load(model).model.card["held_out"]
+    assert Detector.load(model).model.card["sources"][0]["sha256"]["part-0.jsonl.gz"] not in (tmp_path / "card.md").read_text()
+
+
+def test_cards_of_older_models_have_no_intervals_and_are_written_as_they_were(detector: Detector) -> None:
+    card = detector.model.card
+    old = {**card, "out_of_fold": {name: value for name, value in card["out_of_fold"].items() if name != "intervals"}}
+    assert "| figure | value |\n|---|---|\n| documents |" in to_markdown(old)
+
+
+def test_several_models_stand_side_by_side(files: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["evaluate", str(files / "part-1.jsonl.gz"), "--model", "shipped", str(model), "--threshold", "0.99"]
+    assert main([*asked, "--json"]) == 0
+    both = json.loads(capsys.readouterr().out)
+    assert list(both["models"]) == ["shipped", "mine"]
+    assert both["against"] == "shipped"
+    assert both["flips"]["mine"]["found"] > 0
+    assert main([*asked[:2], "--model", str(model), "--threshold", "0.99", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == both["models"]["mine"]
+    assert main(asked) == 0
+    lines = [re.split("  +", line) for line in capsys.readouterr().out.splitlines()]
+    shipped, mine = both["models"]["shipped"], both["models"]["mine"]
+    assert ["figure", "shipped", "mine"] in lines
+    assert ["article paragraphs lost", f"0 of {shipped['article']}", f"{mine['false_removals']} of {mine['article']}"] in lines
+    recall = [f"{m['recall']:.3f} [{m['intervals']['recall'][0]:.3f}, {m['intervals']['recall'][1]:.3f}]" for m in (shipped, mine)]
+    assert ["recall at the threshold", *recall] in lines
+    better = [name for name, site in mine["by_site"].items() if site["boilerplate"] and site["recall"] > shipped["by_site"][name]["recall"]]
+    assert ["consent paragraphs newly removed", f"{both['flips']['mine']['found']} on {len(better)} sites"] in lines
+    assert [line[0] for line in lines if line[0].startswith(("banner", "button", "de ", "en "))] == [
+        *["button (42 on 21 sites)", "banner (21 on 21 sites)"] * 2,
+        "en (42 on 14 sites)",
+        "de (21 on 7 sites)",
+    ]
+
+
+def test_files_may_stand_behind_the_models(files: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    figures = []
+    for asked in (
+        ["--model", str(model), str(files / "part-1.jsonl.gz"), "--json"],
+        [str(files / "part-1.jsonl.gz"), "--json", "--model", str(model)],
+    ):
+        assert main(["evaluate", *asked]) == 0
+        figures.append(capsys.readouterr().out)
+    assert figures[0] == figures[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--model", "shipped"], "no labelled documents; give files whose names end in .jsonl or .jsonl.gz"),
+        (["absent.jsonl"], "absent.jsonl: can't be read"),
+        (["part-1.jsonl.gz", "--model", "mine.joblib", "mine.joblib"], "the model mine.joblib is given twice"),
+        (["part-1.jsonl.gz", "--model", "shipped", "shipped"], "is given twice; give each once (without --model it is the shipped one"),
+        (["part-1.jsonl.gz", "--model", "absent.joblib"], "absent.joblib"),
+        (["part-1.jsonl.gz", "--report", "absent/r.html"], "absent/r.html: its folder does not exist"),
+        (["part-1.jsonl.gz", "--card", "absent/r.md"], "absent/r.md: its folder does not exist"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_said(
+    files: Path, model: Path, options: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(model.parent)
+    before = sorted(files.iterdir())
+    assert main(["evaluate", *options]) == 2
+    assert message in capsys.readouterr().err
+    assert sorted(files.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "expected"), [("--threshold", "1.5", "a number from 0 to 1"), ("--examples", "-1", "a whole number from 0")]
+)
+def test_an_option_that_has_no_such_value_says_what_it_takes(option: str, value: str, expected: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["evaluate", "a.jsonl", f"{option}={value}"])
+    assert expected in capsys.readouterr().err
+
+
 def test_the_same_inputs_and_seed_give_the_same_file(files: Path, tmp_path: Path) -> None:
     for name in ("a", "b"):
         assert fit(files, tmp_path / f"{name}.joblib", *(["--jobs", "2"] if name == "b" else [])) == 0
@@ -72,15 +173,24 @@ def test_the_same_inputs_and_seed_give_the_same_file(files: Path, tmp_path: Path
     [
         (["--no-authored"], "no training data; give --labelled or --pages"),
         (["--data", "absent"], "absent/authored holds no .jsonl file"),
-        (["--no-authored", "--labelled", "absent.jsonl"], "absent.jsonl: can't be read"),
-        (["--no-authored", "--labelled", "part-0.jsonl.gz", "--held-out", "all.jsonl"], "is in the held-out data and in the training data"),
-        (["--no-authored", "--labelled", "part-0.jsonl.gz", "-o", "absent/m.joblib"], "absent/m.joblib: its folder does not exist"),
+        ([*SCRATCH, "--labelled", "absent.jsonl"], "absent.jsonl: can't be read"),
+        ([*SCRATCH, "--labelled", "part-0.jsonl.gz", "--held-out", "all.jsonl"], "is in the held-out data and in the training data"),
+        ([*SCRATCH, "--labelled", "part-0.jsonl.gz", "-o", "absent/m.joblib"], "absent/m.joblib: its folder does not exist"),
+        (["--labelled", "absent.jsonl"], "absent.jsonl: can't be read"),
+        (["--labelled", "part-0.jsonl.gz", "--held-out", "all.jsonl"], "is in the held-out data and in the labelled data"),
+        (["--labelled", "part-0.jsonl.gz", "--start", "absent.joblib"], "absent.joblib"),
+        (["--labelled", "part-0.jsonl.gz", "--bits", "12"], "--bits is for a fit from scratch; give --from-scratch too"),
+        (["--labelled", "part-0.jsonl.gz", "--no-authored"], "--no-authored is for a fit from scratch"),
+        ([*SCRATCH, "--labelled", "part-0.jsonl.gz", "--base"], "--base is for adapting a model"),
+        (["--labelled", "part-0.jsonl.gz", "--base", "--data", "absent"], "absent/authored holds no .jsonl file"),
+        (["--labelled", "unsure.jsonl"], "hold no paragraph to learn from"),
     ],
 )
 def test_what_cannot_be_fitted_is_said_and_nothing_written(
     files: Path, options: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(files)
+    (files / "unsure.jsonl").write_text('{"text": "perhaps", "label": "unsure"}\n')
     before = sorted(files.iterdir())
     assert main(["fit", "-o", "new.joblib", "--quiet", *options]) == 2
     assert message in capsys.readouterr().err
@@ -113,6 +223,7 @@ def test_strings_and_authored_documents_are_taken_along(files: Path, tmp_path: P
     (tmp_path / "strings.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     output = tmp_path / "m.joblib"
     options = [
+        "--from-scratch",
         "--data",
         str(data),
         "--strings",

