@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from selenium.webdriver.common.keys import Keys
 
+from detector import Detector
 from tests import labelled
 from tests.browser.conftest import Opener
 from tests.browser.driving import ReviewPage, log_of, read_rows
@@ -354,10 +355,12 @@ def test_training_fits_on_a_download(review: Opener, tmp_path: Path) -> None:
     documents = read_documents([file])
     assert {d.id: [p.label for p in d.paragraphs] for d in documents} == truth
     assert {(d.id, d.lang, d.source, d.group) for d in documents if d.id != "d0 (2)"} == {(r["id"], r["lang"], r["source"], r["site"]) for r in rows}
-    model = tmp_path / "mine.joblib"
-    options = ["--folds", "3", "--bits", "12", "--quiet"]
-    assert training.main(["fit", "--no-authored", "--labelled", str(file), "-o", str(model), *options]) == 0
-    assert model.stat().st_size > 1000
+    model, adapted = tmp_path / "mine.joblib", tmp_path / "adapted.joblib"
+    scratch = ["--from-scratch", "--folds", "3", "--bits", "12"]
+    assert training.main(["fit", "--no-authored", "--labelled", str(file), "-o", str(model), "--quiet", *scratch]) == 0
+    assert training.main(["fit", "--labelled", str(file), "-o", str(adapted), "--quiet"]) == 0
+    texts = ["We use cookies to measure visits on river.example"] * 2
+    assert all(Detector.load(path).predict(texts).tolist() == ["boilerplate"] * 2 for path in (model, adapted))
 
 
 def test_two_thousand_documents_open_and_flip_at_once(review: Opener) -> None:
