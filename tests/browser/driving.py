@@ -124,7 +124,9 @@ class ReviewPage:
 
     def downloaded(self) -> Path:
         """The file that is coming, put where the next one doesn't take its place."""
-        (file,) = self.wait(lambda: list(self.downloads.glob("*.jsonl")))
+        (file,) = self.wait(
+            lambda: [p for p in self.downloads.glob("*.jsonl") if p.read_bytes().endswith(b"\n")]
+        )  # Chromium makes an empty one first
         assert isinstance(file, Path)
         folder = self.downloads / str(len(list(self.downloads.iterdir())))
         folder.mkdir()
