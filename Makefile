@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint types unit gate wheel bench test-engines bench-engines test-tools model clean
+.PHONY: demo test lint types unit gate wheel bench test-engines bench-engines test-browser test-tools model clean
 
 demo: .venv/installed
 	@echo "--- data/example.txt, filtered:" && $(BIN)/consent-detector filter data/example.txt
@@ -36,6 +36,10 @@ bench: .venv/tested
 test-engines: .venv-engines/installed .venv-dolma/installed
 	.venv-engines/bin/python -m pytest tests/engines
 
+# the page of consent-detector review in a headless Chromium; needs chromium and chromedriver (Debian: chromium, chromium-driver)
+test-browser: .venv/browser
+	$(BIN)/python -m pytest tests/browser
+
 # each adapter beside filter_batch in one process, on labelled documents: the tables of README.md
 bench-engines: .venv-engines/installed
 	.venv-engines/bin/python -W ignore -m tests.engines.bench $(PAGES)
@@ -64,6 +68,10 @@ build/packages.jsonl.gz: .venv/tested data/packages.json
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@ .venv/installed
+
+.venv/browser: .venv/tested
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,browser]'
+	touch $@
 
 .venv-engines/installed: pyproject.toml
 	test -x .venv-engines/bin/python || $(PYTHON) -m venv .venv-engines

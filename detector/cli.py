@@ -1,4 +1,4 @@
-"""The command ``consent-detector``: filter documents, or show the probability of each paragraph."""
+"""The command ``consent-detector``: filter documents, show the probability of each paragraph, or make a page to correct labels on."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from detector import __version__
-from detector.corpus import FORMATS, Record, json_line, read_records
+from detector.corpus import FORMATS, Record, json_line, known_format, read_records
 from detector.explain import Explanation
 from detector.files import STANDARD, CorpusError, digest_of, written
 from detector.filtering import Detector, FilteredDocument
-from detector.jobs import jobs_of
+from detector.jobs import files_of, jobs_of
 from detector.model import LABELS, THRESHOLDS
 from detector.paragraphs import Paragraph
 from detector.persistence import SHIPPED, ModelError
 from detector.results import OUTPUTS, Options
+from detector.review import CARRIED, MOST_DOCUMENTS, most_doubtful, page_of
 from detector.run import Run, filter_corpus
 
 DOUBTFUL = (0.01, 0.99)
@@ -54,26 +56,28 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument(
+    reading = argparse.ArgumentParser(add_help=False)
+    reading.add_argument(
         "inputs",
         nargs="+",
         metavar="IN",
         help="text file (one document), .jsonl (one document a line), .parquet or WET, also .gz or .zst; a glob, a directory or a remote address "
         "of such files; - is standard input",
     )
-    common.add_argument(
-        "-o", "--to", dest="to", default=STANDARD, metavar="OUT", help="file, or a directory for several inputs; default - is standard output"
-    )
-    common.add_argument("--format", choices=FORMATS, help="of the inputs; default by their names, text for -")
-    common.add_argument("--text-field", default="text", metavar="NAME", help="field of a JSONL line that holds the document (default: text)")
-    common.add_argument("--model", metavar="FILE", help="model made by consent-training fit (default: the one that comes with the package)")
-    common.add_argument(
+    reading.add_argument("--format", choices=FORMATS, help="of the inputs; default by their names, text for -")
+    reading.add_argument("--text-field", default="text", metavar="NAME", help="field of a JSONL line that holds the document (default: text)")
+    reading.add_argument("--model", metavar="FILE", help="model made by consent-training fit (default: the one that comes with the package)")
+    reading.add_argument(
         "--threshold",
         default=THRESHOLDS[0],
         type=_threshold,
         metavar="T",
         help="precision (default), balanced or recall: loses about 1 in 20,000, 1,000 or 100 article paragraphs; or a probability from 0 to 1",
+    )
+
+    common = argparse.ArgumentParser(add_help=False, parents=[reading])
+    common.add_argument(
+        "-o", "--to", dest="to", default=STANDARD, metavar="OUT", help="file, or a directory for several inputs; default - is standard output"
     )
 
     filtering = commands.add_parser("filter", parents=[common], help="write the documents without their consent text", description=run_filter.__doc__)
@@ -125,6 +129,24 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "score", parents=[common], help="show the probability of each paragraph, text untouched", description=run_score.__doc__
     )
     scoring.set_defaults(run=run_score)
+
+    reviewing = commands.add_parser(
+        "review",
+        parents=[reading],
+        help="make a page on which you correct the labels, for retraining",
+        description=run_review.__doc__,
+        epilog="Try: consent-detector review pages.jsonl -o review.html   then, in the page, correct and download; then: consent-training fit "
+        "--labelled review-labelled.jsonl -o mine.joblib",
+    )
+    reviewing.add_argument("-o", "--to", required=True, metavar="PAGE", help="one page of all inputs, such as review.html; - is standard output")
+    reviewing.add_argument(
+        "--limit",
+        type=_documents,
+        default=MOST_DOCUMENTS,
+        metavar="N",
+        help="documents on the page, the most doubtful of all that are read (default: %(default)s)",
+    )
+    reviewing.set_defaults(run=run_review)
     return parser.parse_args(argv)
 
 
@@ -149,6 +171,12 @@ def _workers(value: str) -> int:
 def _count_of(value: str) -> int:
     if not value.isdecimal():
         raise argparse.ArgumentTypeError(f"{value!r}, expected a number of n-grams, 0 or more")
+    return int(value)
+
+
+def _documents(value: str) -> int:
+    if not value.isdecimal() or not int(value):
+        raise argparse.ArgumentTypeError(f"{value!r}, expected a number of documents, 1 or more")
     return int(value)
 
 
@@ -206,6 +234,33 @@ def run_score(args: argparse.Namespace) -> int:
             for record, document in _filtered(detector, records):
                 lines = _table(document) if file_format == "text" else [_score_line(record, document)]
                 out.writelines(chain.from_iterable((line, "\n") for line in lines))
+    return 0
+
+
+def run_review(args: argparse.Namespace) -> int:
+    """Make one HTML page of documents with what would be removed struck through, the doubtful ones first, to correct the labels on.
+
+    It opens from disk in any browser, without network or server; what you change stays in the browser; ? shows its keys. Its download is labelled
+    JSONL for consent-training fit --labelled: the documents that you marked as right or changed. A document is as doubtful as its paragraph whose
+    probability is nearest to the threshold, in log-odds. The fields id, lang, source and site are carried along; give a site, for training never
+    splits one.
+    """
+    if known_format(args.to):
+        raise CorpusError(f"review writes an HTML page, got {args.to!r}; give it a name such as review.html with -o")
+    detector = Detector.load(args.model, threshold=args.threshold)
+    records = (record for path, kind in files_of(args.inputs, args.format) for record in read_records(path, kind, args.text_field, CARRIED))
+    documents, counts = most_doubtful(_filtered(detector, records), detector.threshold, args.limit)
+    with written(args.to) as out:
+        out.writelines(page_of(documents, detector.threshold, "review" if args.to == STANDARD else Path(args.to).name.partition(".")[0]))
+    left = counts.with_text - counts.shown
+    notes = [f"{left:,} less doubtful ones left out, --limit {args.limit:,}"] * bool(left)
+    notes += [f"{counts.read - counts.with_text:,} without text"] * (counts.read > counts.with_text)
+    aside = f" ({'; '.join(notes)})" if notes else ""
+    print(
+        f"{counts.read:,} documents read, {counts.shown:,} on the page{aside}; "
+        f"{counts.removed:,} of their {counts.paragraphs:,} paragraphs would be removed",
+        file=sys.stderr,
+    )
     return 0
 
 

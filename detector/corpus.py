@@ -7,7 +7,7 @@ documents. A Parquet file has one document a row, in a column of strings. All bu
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import cache
 from importlib.util import find_spec
 from itertools import islice
@@ -317,7 +317,7 @@ def _kinds_of_string(arrow: Any) -> list[Callable[[Any], bool]]:
     return [arrow.types.is_string, arrow.types.is_large_string, arrow.types.is_string_view]
 
 
-def read_records(path: str, file_format: Format, text_field: str = "text") -> Iterator[Record]:
+def read_records(path: str, file_format: Format, text_field: str = "text", columns: Sequence[str] = ()) -> Iterator[Record]:
     """Yield the documents of a file.
 
     Parameters
@@ -327,6 +327,8 @@ def read_records(path: str, file_format: Format, text_field: str = "text") -> It
     file_format : {"text", "jsonl", "wet", "parquet"}
     text_field : str
         Field of a JSONL line, or column of a Parquet file, that holds the document.
+    columns : sequence of str
+        Columns of a Parquet file to read into the fields beside the identifier, where it has them; a JSONL line has all its fields anyway.
 
     Raises
     ------
@@ -334,18 +336,18 @@ def read_records(path: str, file_format: Format, text_field: str = "text") -> It
         With file and line: unreadable, not UTF-8, no JSON object, no such field, or a field that is no string.
     """
     for unit in read_units(path, file_format, text_field):
-        for record in records_of(unit, text_field):
+        for record in records_of(unit, text_field, columns):
             if isinstance(record, Defect):
                 raise CorpusError(record.message)
             if record:
                 yield record
 
 
-def records_of(unit: Unit, text_field: str) -> Iterator[Record | Defect | None]:
+def records_of(unit: Unit, text_field: str, columns: Sequence[str] = ()) -> Iterator[Record | Defect | None]:
     """Yield for each row of a unit its document, or what is wrong with it, or None for a blank line or a WARC record that is no document."""
     name = name_of(unit.path)
     if unit.file_format == "parquet":
-        yield from _of_rows(unit, text_field)
+        yield from _of_rows(unit, text_field, columns)
     elif unit.file_format == "text":
         yield _or_defect(_of_text, unit.rows, name, 0, None)
     elif unit.file_format == "wet":
@@ -374,18 +376,21 @@ def _of_text(raw: bytes, place: str, row: int, fields: dict[str, Any] | None) ->
     return Record(place, _decode(raw, place), row, raw, fields)
 
 
-def _of_rows(unit: Unit, text_field: str) -> Iterator[Record | Defect]:
-    identifiers = unit.rows.column("id").to_pylist() if unit.rows.schema.names.count("id") == 1 else None
+def _of_rows(unit: Unit, text_field: str, columns: Sequence[str]) -> Iterator[Record | Defect]:
+    names = [name for name in ("id", *columns) if unit.rows.schema.names.count(name) == 1]
+    values = {name: unit.rows.column(name).to_pylist() for name in names}
     for i, text in enumerate(unit.rows.column(text_field).to_pylist()):
         place = f"{unit.path}:row {unit.first + i}"
         if text is None:
             yield Defect(f"{place}: the column {text_field!r} is null, expected a string", b"")
             continue
-        fields = {}
-        if identifiers:
-            value = identifiers[i]
-            fields["id"] = value if value is None or isinstance(value, (str, int, float)) else str(value)
+        fields = {name: _plain(column[i]) for name, column in values.items()}
         yield Record(place, text, i, b"", fields)
+
+
+def _plain(value: Any) -> Any:
+    """A value of a column as JSON can hold it."""
+    return value if value is None or isinstance(value, (str, int, float)) else str(value)
 
 
 def _decode(raw: bytes, place: str) -> str:
