@@ -72,7 +72,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         default=THRESHOLDS[0],
         type=_threshold,
         metavar="T",
-        help="precision (default), balanced or recall: loses about 1 in 20,000, 1,000 or 100 article paragraphs; or a probability from 0 to 1",
+        help="precision (default), balanced or recall: loses about 1 in 10,000, 1,000 or 100 article paragraphs; or a probability from 0 to 1",
     )
 
     common = argparse.ArgumentParser(add_help=False, parents=[reading])

@@ -242,7 +242,7 @@ class Detector:
         Usually had from `Detector.load`.
     threshold : {"precision", "balanced", "recall"} or float
         Probability from which a paragraph is boilerplate. The names stand for values that the model carries, chosen on validation data by the
-        share of article paragraphs that they lose: 1 in 20,000 ("precision", the default), 1 in 1,000, 1 in 100.
+        share of article paragraphs that they lose: 1 in 10,000 ("precision", the default), 1 in 1,000, 1 in 100.
 
     Attributes
     ----------
@@ -484,7 +484,8 @@ class Detector:
     def predict_proba(self, paragraphs: Sequence[str]) -> NDArray[np.float64]:
         """Probabilities of the classes for texts that come without their document.
 
-        Each text is taken as one paragraph, whatever line ends it has, and has no neighbours: buttons such as "OK" can't be told here.
+        Each text is taken as one paragraph, whatever line ends it has, and has no neighbours: buttons such as "OK" can't be told here. The
+        probabilities are lower than calibrated ones would be, so that the named thresholds lose the same shares of article texts as in documents.
 
         Parameters
         ----------
