@@ -53,7 +53,7 @@ PAGES ?= ../shared/pages/pages.jsonl.gz ../shared/pages/wcxb.jsonl.gz
 STRINGS ?= ../shared/strings/consent.jsonl ../shared/strings/prose.jsonl.gz
 PACKAGES ?= build/packages.jsonl.gz
 model: .venv/installed $(PACKAGES)
-	$(BIN)/consent-training fit --pages $(PAGES) --strings $(STRINGS) --packages $(PACKAGES) -o detector/model/consent.joblib --jobs 2
+	$(BIN)/consent-training fit --pages $(PAGES) --strings $(STRINGS) --packages $(PACKAGES) -o detector/model/consent.joblib --jobs 2 --force
 
 build/packages.jsonl.gz: .venv/tested data/packages.json
 	mkdir -p build
