@@ -365,7 +365,7 @@ def _parquet_units(path: str, text_field: str) -> Iterator[Unit]:
                     first = after
             if not n_rows:
                 yield Unit(path, "parquet", 1, arrow.RecordBatch.from_pylist([], schema=schema), 0, size, ends_group=True)
-    except (OSError, arrow.ArrowException) as error:
+    except (OSError, UnicodeDecodeError, arrow.ArrowException) as error:
         raise CorpusError(f"{path}: can't be read ({getattr(error, 'strerror', None) or error})") from error
 
 

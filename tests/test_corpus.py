@@ -116,6 +116,13 @@ def test_a_column_of_lists_of_strings_is_no_column_of_strings(tmp_path: Path) ->
         list(read_records(str(tmp_path / "a.parquet"), "parquet"))
 
 
+def test_names_of_columns_that_are_no_utf8_are_reported(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": ["a"], "zzzz": [1]}), tmp_path / "a.parquet", store_schema=False)
+    (tmp_path / "a.parquet").write_bytes((tmp_path / "a.parquet").read_bytes().replace(b"zzzz", b"\xffzzz"))
+    with pytest.raises(CorpusError, match=r"a\.parquet: can't be read \('utf-8' codec can't decode byte 0xff"):
+        list(read_records(str(tmp_path / "a.parquet"), "parquet"))
+
+
 def test_values_that_python_cannot_hold_are_reported_by_row(tmp_path: Path) -> None:
     not_utf8 = pa.Array.from_buffers(pa.string(), 2, [None, pa.py_buffer(b"\0\0\0\0\1\0\0\0\2\0\0\0"), pa.py_buffer(b"a\xff")])
     pq.write_table(pa.table({"text": not_utf8}), tmp_path / "a.parquet")
