@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint types unit gate wheel bench test-engines bench-engines test-browser test-tools model clean
+.PHONY: demo test lint types unit gate wheel bench torture test-engines bench-engines test-browser test-tools model clean
 
 demo: .venv/installed
 	@echo "--- data/example.txt, filtered:" && $(BIN)/consent-detector filter data/example.txt
@@ -27,6 +27,10 @@ gate: .venv/installed
 # the wheel, installed alone in an empty environment, filters a document
 wheel: .venv/tested
 	$(BIN)/python tests/check_wheel.py
+
+# bad models, bad texts, bad files, a fuzzer: some minutes, and a table of what was tried; FUZZ_SECONDS for each target of the fuzzer
+torture: .venv/tortured
+	$(BIN)/python -m pytest tests/torture
 
 # speed and memory, as ratios; let nothing else run meanwhile
 bench: .venv/tested
@@ -72,6 +76,11 @@ build/packages.jsonl.gz: .venv/tested data/packages.json
 .venv/browser: .venv/tested
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,browser]'
 	touch $@
+
+.venv/tortured: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,torture]'
+	touch $@ .venv/tested .venv/installed
 
 .venv-engines/installed: pyproject.toml
 	test -x .venv-engines/bin/python || $(PYTHON) -m venv .venv-engines

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from detector import __version__
-from detector.corpus import FORMATS, Record, json_line, known_format, read_records
+from detector.corpus import FORMATS, MAX_DOCUMENT_BYTES, Record, json_line, known_format, read_records
 from detector.explain import Explanation
 from detector.files import STANDARD, CorpusError, digest_of, written
 from detector.filtering import Detector, FilteredDocument
 from detector.jobs import files_of, jobs_of
 from detector.model import LABELS, THRESHOLDS
-from detector.paragraphs import Paragraph
-from detector.persistence import SHIPPED, ModelError
+from detector.paragraphs import Paragraph, has_text
+from detector.persistence import SHA256, SHIPPED, ModelError
 from detector.results import OUTPUTS, Options
 from detector.review import CARRIED, MOST_DOCUMENTS, most_doubtful, page_of
 from detector.run import Run, filter_corpus
@@ -66,7 +66,21 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     reading.add_argument("--format", choices=FORMATS, help="of the inputs; default by their names, text for -")
     reading.add_argument("--text-field", default="text", metavar="NAME", help="field of a JSONL line that holds the document (default: text)")
+    reading.add_argument(
+        "--max-document-bytes",
+        type=_bytes,
+        default=MAX_DOCUMENT_BYTES,
+        metavar="N",
+        help="largest text file, JSON line or WARC record, unpacked; a larger one stops the run before it fills the memory, of which filtering takes "
+        "10 to 60 times as much (default: %(default)s)",
+    )
     reading.add_argument("--model", metavar="FILE", help="model made by consent-training fit (default: the one that comes with the package)")
+    reading.add_argument(
+        "--model-sha256",
+        type=_digest,
+        metavar="HEX",
+        help="digest that the model must have, as sha256sum prints it; another file is refused, and what was digested is what is used",
+    )
     reading.add_argument(
         "--threshold",
         default=THRESHOLDS[0],
@@ -162,9 +176,21 @@ def _threshold(value: str) -> str | float:
     return number
 
 
+def _digest(value: str) -> str:
+    if not SHA256.fullmatch(value):
+        raise argparse.ArgumentTypeError(f"{value!r}, expected 64 hexadecimal digits, as sha256sum FILE prints them")
+    return value.lower()
+
+
 def _workers(value: str) -> int:
     if not value.isdecimal() or not int(value):
         raise argparse.ArgumentTypeError(f"{value!r}, expected a number of processes, 1 or more")
+    return int(value)
+
+
+def _bytes(value: str) -> int:
+    if not value.isdecimal() or not int(value):
+        raise argparse.ArgumentTypeError(f"{value!r}, expected a number of bytes, 1 or more")
     return int(value)
 
 
@@ -204,12 +230,12 @@ def run_filter(args: argparse.Namespace) -> int:
         raise CorpusError(
             "--output dolma writes one row for each document, in the same order, so that dolma can align them; leave --consent-only drop out"
         )
-    options = Options(args.output, args.text_field, args.consent_only == "drop", args.on_error == "skip")
-    detector = Detector.load(args.model, threshold=args.threshold)
+    options = Options(args.output, args.text_field, args.consent_only == "drop", args.on_error == "skip", args.max_document_bytes)
+    detector = Detector.load(args.model, args.threshold, sha256=args.model_sha256)
     jobs = jobs_of(args.inputs, args.to, args.format, args.output)
     if options.skip_errors and not args.errors and any(job.output == STANDARD for job in jobs):
         raise CorpusError("--on-error skip with output to standard output needs a file for the errors; name one with --errors")
-    settings = {"version": __version__, "model": digest_of(str(args.model or SHIPPED)), "threshold": detector.threshold}
+    settings = {"version": __version__, "model": args.model_sha256 or digest_of(str(args.model or SHIPPED)), "threshold": detector.threshold}
     run = Run(options, settings, args.removed, args.errors, args.stats, args.workers, args.resume)
     counts = filter_corpus(detector, jobs, run)
     errors = f", {counts['errors']:,} errors" if options.skip_errors else ""
@@ -227,9 +253,9 @@ def _paragraph_fields(document: FilteredDocument) -> list[dict[str, Any]]:
 
 def run_score(args: argparse.Namespace) -> int:
     """Show each paragraph with its probability and label, text untouched: a table for text files, one JSON line a document for JSONL."""
-    detector = Detector.load(args.model, threshold=args.threshold)
+    detector = Detector.load(args.model, args.threshold, sha256=args.model_sha256)
     for path, output, file_format in jobs_of(args.inputs, args.to, args.format):
-        records = read_records(path, file_format, args.text_field)
+        records = read_records(path, file_format, args.text_field, args.max_document_bytes)
         with written(output) as out:
             for record, document in _filtered(detector, records):
                 lines = _table(document) if file_format == "text" else [_score_line(record, document)]
@@ -247,8 +273,12 @@ def run_review(args: argparse.Namespace) -> int:
     """
     if known_format(args.to):
         raise CorpusError(f"review writes an HTML page, got {args.to!r}; give it a name such as review.html with -o")
-    detector = Detector.load(args.model, threshold=args.threshold)
-    records = (record for path, kind in files_of(args.inputs, args.format) for record in read_records(path, kind, args.text_field, CARRIED))
+    detector = Detector.load(args.model, args.threshold, sha256=args.model_sha256)
+    records = (
+        record
+        for path, kind in files_of(args.inputs, args.format)
+        for record in read_records(path, kind, args.text_field, args.max_document_bytes, CARRIED)
+    )
     documents, counts = most_doubtful(_filtered(detector, records), detector.threshold, args.limit)
     with written(args.to) as out:
         out.writelines(page_of(documents, detector.threshold, "review" if args.to == STANDARD else Path(args.to).name.partition(".")[0]))
@@ -281,11 +311,11 @@ def run_explain(args: argparse.Namespace) -> int:
     Its log-odds are a sum: of its n-grams (those with the largest part are shown; above 0 speaks for consent text), of the bias of the model, of what
     the paragraph is alone (its length, calibration), and of its neighbours.
     """
-    detector = Detector.load(args.model, threshold=args.threshold)
+    detector = Detector.load(args.model, args.threshold, sha256=args.model_sha256)
     for path, output, file_format in jobs_of(args.inputs, args.to, args.format):
         colour = output == STANDARD and sys.stdout.isatty() and "NO_COLOR" not in os.environ
         with written(output) as out:
-            for record in read_records(path, file_format, args.text_field):
+            for record in read_records(path, file_format, args.text_field, args.max_document_bytes):
                 found = [e for e in detector.explain(record.text) if _is_shown(e, args.only)]
                 if args.json or file_format != "text":
                     out.write(json_line({**record.identity, "paragraphs": [e.as_dict(args.top) for e in found]}) + "\n")
@@ -322,7 +352,7 @@ def _mark(paragraph: Paragraph) -> str:
 
 def _table(document: FilteredDocument) -> Iterator[str]:
     for p in document.paragraphs:
-        if p.text.strip():
+        if has_text(p.text):
             yield f"{_mark(p)} {p.probability:6.4f}  {p.text.rstrip()}"
     yield f"verdict: {document.verdict}, {document.share_removed:.0%} of the characters removed"
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from detector.explain import Explanation, ngrams_of
 from detector.features import hash_lines, utf8
 from detector.model import LABELS, THRESHOLDS, Model, probability_of
-from detector.paragraphs import Paragraph, cut_lines, paragraph_lines, paragraph_offsets
+from detector.paragraphs import Paragraph, cut_lines, has_text, paragraph_lines, paragraph_offsets
 from detector.persistence import load_model
 from detector.pieces import CLEAR_WORDS, cut_into_pieces, differing, expand, some_of
 from detector.policies import is_policy
@@ -274,7 +274,7 @@ class Detector:
         self.threshold = float(threshold)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str] | None = None, threshold: str | float = THRESHOLDS[0]) -> Detector:
+    def load(cls, path: str | os.PathLike[str] | None = None, threshold: str | float = THRESHOLDS[0], *, sha256: str | None = None) -> Detector:
         """Load a model file.
 
         Parameters
@@ -282,13 +282,16 @@ class Detector:
         path : str or path, optional
             A file made by ``consent-training fit``; by default the model that comes with the package.
         threshold : {"precision", "balanced", "recall"} or float
+        sha256 : str, optional
+            Digest that the file must have, 64 hexadecimal digits, as ``sha256sum`` prints it. The file is read once: what was digested is what is
+            loaded.
 
         Raises
         ------
         ModelError
-            If the file is no usable model. Nothing that a file names is ever run.
+            If the file is no usable model, or has another digest. Nothing that a file names is ever run.
         """
-        return cls(load_model(path), threshold)
+        return cls(load_model(path, sha256), threshold)
 
     @cached_property
     def classes_(self) -> NDArray[np.str_]:  # noqa: D102 - with the class
@@ -460,7 +463,8 @@ class Detector:
         """
         document = self.filter(text)
         scored = self._score_lines([text])
-        lines = [text.split("\n")[n] for n in np.flatnonzero(~scored.blank).tolist()]
+        all_lines = text.split("\n")
+        lines = [all_lines[n] for n in np.flatnonzero(~scored.blank).tolist()]
         cut = {line.paragraph: line for line in document.cuts}
         parts: list[tuple[str, float]] = []  # each paragraph and its log-odds
         for i, (line, log_odds) in enumerate(zip(lines, document._scores.log_odds.tolist(), strict=True)):  # noqa: SLF001 - its own
@@ -473,7 +477,7 @@ class Detector:
             return []
         scored = self._score_lines([part for part, _ in parts])
         alone = self.model.log_odds_in_context(scored.log_odds, scored.n_tokens, np.arange(len(parts) + 1))
-        paragraphs = [p for p in document.paragraphs if p.text.strip()]
+        paragraphs = [p for p in document.paragraphs if has_text(p.text)]
         explanations = []
         for p, (part, log_odds), own, by_itself in zip(paragraphs, parts, scored.log_odds.tolist(), alone.tolist(), strict=True):
             ngrams = ngrams_of(self.model, [part], [1.0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import json
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from detector.cli import main
+from detector.persistence import SHIPPED
 from tests.conftest import DATA
 
 ARTICLE = "The harbour reopens on Monday, the council said."
@@ -207,7 +209,9 @@ def test_explain_shows_the_parts(tmp_path: Path, capfd: pytest.CaptureFixture[st
     [
         ('{"text": "a"}\n{"txt": "b"}\n', [], "in.jsonl:2: no field 'text'"),
         ('{"text": "a"}\nnonsense\n', [], "in.jsonl:2: not JSON"),
+        ('{"text": "a"}\n{"text": "bb"}\n', ["--max-document-bytes", "13"], "in.jsonl:2: has more than 13 bytes"),
         ('{"text": "a"}\n', ["--model", "absent.joblib"], "absent.joblib"),
+        ('{"text": "a"}\n', ["--model-sha256", "0" * 64], f"expected {'0' * 64}; get the file again"),
     ],
 )
 def test_an_error_is_reported_and_nothing_stands_under_the_final_name(
@@ -218,6 +222,21 @@ def test_an_error_is_reported_and_nothing_stands_under_the_final_name(
     assert main(["filter", str(tmp_path / "in.jsonl"), "-o", str(out), "--removed", str(removed), *options]) == 2
     assert message in capfd.readouterr().err
     assert [p.name for p in tmp_path.iterdir()] == ["in.jsonl"]
+
+
+@pytest.mark.parametrize("command", ["filter", "score", "explain"])
+def test_a_model_is_used_only_if_it_has_the_digest(command: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "page.txt").write_text(PAGE)
+    digest = hashlib.sha256(SHIPPED.read_bytes()).hexdigest()
+    assert main([command, str(tmp_path / "page.txt"), "--model", str(SHIPPED), "--model-sha256", digest]) == 0
+    assert ARTICLE in capfd.readouterr().out
+    assert main([command, str(tmp_path / "page.txt"), "--model", str(SHIPPED), "--model-sha256", "f" * 64]) == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert f"its SHA-256 is {digest}, expected {'f' * 64}" in err
+    with pytest.raises(SystemExit, match="2"):
+        main([command, str(tmp_path / "page.txt"), "--model-sha256", digest[:-1]])
+    assert "expected 64 hexadecimal digits" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("threshold", ["high", "2", "-1", "nan"])

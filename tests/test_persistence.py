@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import pickle
+import random
 import shutil
 import subprocess
 import sys
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,8 @@ from detector.context import FEATURES
 from detector.model import Model, idf_on_grid, weights_on_grid
 from detector.persistence import SHIPPED, load_model, save_model
 from detector.pieces import PIECE_FEATURES
+from tests.torture.hostile_models import Hostile, hostile_models
+from tests.torture.loading import faults_of, load_all
 
 BITS = 6
 
@@ -152,7 +157,7 @@ CHANGES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "evidence that is no array": (lambda r: r.update(evidence=[1.0]), "'evidence' is list, expected an array"),
     "no evidence": (lambda r: r.pop("evidence"), "'evidence' is NoneType, expected an array"),
     "no IDF": (lambda r: r["squares"].__setitem__(0, 0), "'squares' has values that are not from 1 to 8191"),
-    "a grid of nothing": (lambda r: r.update(grid=0.0), "'grid' is 0.0, expected 1e-9 to 1e9"),
+    "a grid of nothing": (lambda r: r.update(grid=0.0), r"'grid' is 0.0, expected 1e-09 to 1e\+09"),
     "integer arrays": (lambda r: r.update(context_bias=np.zeros(2, np.int64)), "has an array of dtype|names the dtype"),
     "infinite bias": (lambda r: r.update(bias=float("inf")), "'bias' is inf, expected a finite number"),
     "bits of another size": (lambda r: r.update(bits=7), r"expected <u2 of shape \(128,\)"),
@@ -180,6 +185,67 @@ def test_other_files_are_refused(raw: bytes, tmp_path: Path) -> None:
     (tmp_path / "other.joblib").write_bytes(raw)
     with pytest.raises(ModelError, match="Make one with `consent-training fit`"):
         load_model(tmp_path / "other.joblib")
+
+
+def test_one_bad_file_of_each_kind_is_refused_or_gives_finite_results(path: Path, tmp_path: Path) -> None:
+    # the short form of tests/torture/test_models.py, which has thousands
+    marker = tmp_path / "ran"
+    first: dict[str, Hostile] = {}
+    for hostile in hostile_models(path, str(marker), random.Random(0), flips=1):
+        first.setdefault(hostile.kind, hostile)
+    assert len(first) >= 150
+    assert faults_of(list(first.values()), load_all(tmp_path, path, list(first.values()))) == []
+    assert not marker.exists()
+
+
+def test_a_file_is_loaded_only_if_it_has_the_digest(path: Path) -> None:
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert Detector.load(path, sha256=digest).model.bits == Detector.load(path, sha256=digest.upper()).model.bits == BITS
+    other = "0" * 64
+    with pytest.raises(ModelError, match=f"is another model file: its SHA-256 is {digest}, expected {other}; get the file again"):
+        Detector.load(path, sha256=other)
+    with pytest.raises(ModelError, match=f"expected {other}"):
+        Detector.load(sha256=other)
+    assert Detector.load(sha256=hashlib.sha256(SHIPPED.read_bytes()).hexdigest()).threshold == Detector.load().threshold
+    with pytest.raises(ValueError, match="sha256 must be 64 hexadecimal digits, got 'abc'; sha256sum FILE prints them"):
+        Detector.load(path, sha256="abc")
+
+
+def test_of_a_file_with_a_digest_what_was_digested_is_what_is_loaded(path: Path, tmp_path: Path) -> None:
+    # it is opened once, and not decoded before its digest is known: a bad file with another digest is told from a damaged one
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    code = (
+        "import sys\nfrom detector.persistence import load_model\nopened = []\n"
+        "sys.addaudithook(lambda event, args: opened.append(args[0]) if event == 'open' and args[0] == sys.argv[1] else None)\n"
+        "load_model(sys.argv[1], sys.argv[2])\nprint(len(opened))\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(path), digest], capture_output=True, text=True, check=True).stdout == "1\n"
+    (tmp_path / "bad.joblib").write_bytes(b"bad")
+    with pytest.raises(ModelError, match="is another model file"):
+        load_model(tmp_path / "bad.joblib", digest)
+
+
+def test_a_model_that_could_not_be_read_again_is_not_written(path: Path) -> None:
+    before = path.read_bytes()
+    cards: list[dict[Any, Any]] = [{"name": "x" * 600_000}, {"name": {1, 2}}, {1: "name"}]
+    for card in cards:
+        with pytest.raises(ModelError, match="is no usable model file"):
+            save_model(replace(small_model(), card=card), path)
+    assert path.read_bytes() == before
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_a_card_may_hold_a_value_twice(path: Path) -> None:
+    part = {"a": [1, 2]}
+    save_model(replace(small_model(), card={"one": part, "two": part}), path)
+    assert load_model(path).card == {"one": part, "two": part}
+
+
+def test_what_is_no_regular_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for place in (tmp_path, tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(ModelError, match=f"{place} is no usable model file: it is a directory, a pipe or a device"):
+            load_model(place)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

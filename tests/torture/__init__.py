@@ -1,0 +1,1 @@
+"""Long tests of what may come in; `make torture` runs them, plain pytest leaves them out."""
