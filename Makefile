@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint types unit gate wheel bench torture test-versions test-engines bench-engines model clean
+.PHONY: demo test lint types unit gate wheel bench torture test-versions test-engines bench-engines test-browser test-tools model clean
 
 demo: .venv/installed
 	@echo "--- data/example.txt, filtered:" && $(BIN)/consent-detector filter data/example.txt
@@ -50,16 +50,24 @@ bench: .venv/tested
 test-engines: .venv-engines/installed .venv-dolma/installed
 	.venv-engines/bin/python -m pytest tests/engines
 
+# the page of consent-detector review in a headless Chromium; needs chromium and chromedriver (Debian: chromium, chromium-driver)
+test-browser: .venv/browser
+	$(BIN)/python -m pytest tests/browser
+
 # each adapter beside filter_batch in one process, on labelled documents: the tables of README.md
 bench-engines: .venv-engines/installed
 	.venv-engines/bin/python -W ignore -m tests.engines.bench $(PAGES)
+
+# round trips through Label Studio's converter and doccano, whose files tests/cases/annotations holds: 1.4 GB of packages
+test-tools: .venv-tools/installed .venv-doccano/installed
+	.venv-tools/bin/python -m pytest tests/tools
 
 # the shipped model; PAGES and STRINGS are prepared files of labelled public texts, PACKAGES is fetched (data/README.md)
 PAGES ?= ../shared/pages/pages.jsonl.gz ../shared/pages/wcxb.jsonl.gz
 STRINGS ?= ../shared/strings/consent.jsonl ../shared/strings/prose.jsonl.gz
 PACKAGES ?= build/packages.jsonl.gz
 model: .venv/installed $(PACKAGES)
-	$(BIN)/consent-training fit --pages $(PAGES) --strings $(STRINGS) --packages $(PACKAGES) -o detector/model/consent.joblib --jobs 2
+	$(BIN)/consent-training fit --pages $(PAGES) --strings $(STRINGS) --packages $(PACKAGES) -o detector/model/consent.joblib --jobs 2 --force
 
 build/packages.jsonl.gz: .venv/tested data/packages.json
 	mkdir -p build
@@ -74,6 +82,10 @@ build/packages.jsonl.gz: .venv/tested data/packages.json
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@ .venv/installed
+
+.venv/browser: .venv/tested
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,browser]'
+	touch $@
 
 .venv/tortured: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -102,5 +114,16 @@ build/packages.jsonl.gz: .venv/tested data/packages.json
 	.venv-dolma/bin/python -m pip install --quiet --disable-pip-version-check 'dolma==1.2.1' 'aiobotocore==2.5.4' 'boto3==1.28.17'
 	touch $@
 
+.venv-tools/installed: pyproject.toml
+	test -x .venv-tools/bin/python || $(PYTHON) -m venv .venv-tools
+	.venv-tools/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[tools]'
+	touch $@
+
+# doccano 1.8 needs pandas 1, so numpy 1, and its environs an older marshmallow (and Python before 3.12)
+.venv-doccano/installed: Makefile
+	test -x .venv-doccano/bin/python || $(PYTHON) -m venv .venv-doccano
+	.venv-doccano/bin/python -m pip install --quiet --disable-pip-version-check 'doccano==1.8.4' 'numpy<2' 'marshmallow<4' 'setuptools<80'
+	touch $@
+
 clean:
-	rm -rf .venv .venv-engines .venv-dolma .venv-lowest .venv-python* build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,4 +1,4 @@
-"""The command ``consent-detector``: filter documents, or show the probability of each paragraph."""
+"""The command ``consent-detector``: filter documents, show the probability of each paragraph, or make a page to correct labels on."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from detector import __version__
-from detector.corpus import FORMATS, Record, json_line, read_records
+from detector.corpus import FORMATS, MAX_DOCUMENT_BYTES, Record, json_line, known_format, read_records
 from detector.explain import Explanation
 from detector.files import STANDARD, CorpusError, digest_of, written
 from detector.filtering import Detector, FilteredDocument
-from detector.jobs import jobs_of
+from detector.jobs import files_of, jobs_of
 from detector.model import LABELS, THRESHOLDS
-from detector.paragraphs import Paragraph
+from detector.paragraphs import Paragraph, has_text
 from detector.persistence import SHA256, SHIPPED, ModelError
 from detector.results import OUTPUTS, Options
+from detector.review import CARRIED, MOST_DOCUMENTS, most_doubtful, page_of
 from detector.run import Run, filter_corpus
 
 DOUBTFUL = (0.01, 0.99)
@@ -54,32 +56,42 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument(
+    reading = argparse.ArgumentParser(add_help=False)
+    reading.add_argument(
         "inputs",
         nargs="+",
         metavar="IN",
         help="text file (one document), .jsonl (one document a line), .parquet or WET, also .gz or .zst; a glob, a directory or a remote address "
         "of such files; - is standard input",
     )
-    common.add_argument(
-        "-o", "--to", dest="to", default=STANDARD, metavar="OUT", help="file, or a directory for several inputs; default - is standard output"
+    reading.add_argument("--format", choices=FORMATS, help="of the inputs; default by their names, text for -")
+    reading.add_argument("--text-field", default="text", metavar="NAME", help="field of a JSONL line that holds the document (default: text)")
+    reading.add_argument(
+        "--max-document-bytes",
+        type=_bytes,
+        default=MAX_DOCUMENT_BYTES,
+        metavar="N",
+        help="largest text file, JSON line or WARC record, unpacked; a larger one stops the run before it fills the memory, of which filtering takes "
+        "10 to 60 times as much (default: %(default)s)",
     )
-    common.add_argument("--format", choices=FORMATS, help="of the inputs; default by their names, text for -")
-    common.add_argument("--text-field", default="text", metavar="NAME", help="field of a JSONL line that holds the document (default: text)")
-    common.add_argument("--model", metavar="FILE", help="model made by consent-training fit (default: the one that comes with the package)")
-    common.add_argument(
+    reading.add_argument("--model", metavar="FILE", help="model made by consent-training fit (default: the one that comes with the package)")
+    reading.add_argument(
         "--model-sha256",
         type=_digest,
         metavar="HEX",
         help="digest that the model must have, as sha256sum prints it; another file is refused, and what was digested is what is used",
     )
-    common.add_argument(
+    reading.add_argument(
         "--threshold",
         default=THRESHOLDS[0],
         type=_threshold,
         metavar="T",
-        help="precision (default), balanced or recall: loses about 1 in 20,000, 1,000 or 100 article paragraphs; or a probability from 0 to 1",
+        help="precision (default), balanced or recall: loses about 1 in 10,000, 1,000 or 100 article paragraphs; or a probability from 0 to 1",
+    )
+
+    common = argparse.ArgumentParser(add_help=False, parents=[reading])
+    common.add_argument(
+        "-o", "--to", dest="to", default=STANDARD, metavar="OUT", help="file, or a directory for several inputs; default - is standard output"
     )
 
     filtering = commands.add_parser("filter", parents=[common], help="write the documents without their consent text", description=run_filter.__doc__)
@@ -131,6 +143,24 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "score", parents=[common], help="show the probability of each paragraph, text untouched", description=run_score.__doc__
     )
     scoring.set_defaults(run=run_score)
+
+    reviewing = commands.add_parser(
+        "review",
+        parents=[reading],
+        help="make a page on which you correct the labels, for retraining",
+        description=run_review.__doc__,
+        epilog="Try: consent-detector review pages.jsonl -o review.html   then, in the page, correct and download; then: consent-training fit "
+        "--labelled review-labelled.jsonl -o mine.joblib",
+    )
+    reviewing.add_argument("-o", "--to", required=True, metavar="PAGE", help="one page of all inputs, such as review.html; - is standard output")
+    reviewing.add_argument(
+        "--limit",
+        type=_documents,
+        default=MOST_DOCUMENTS,
+        metavar="N",
+        help="documents on the page, the most doubtful of all that are read (default: %(default)s)",
+    )
+    reviewing.set_defaults(run=run_review)
     return parser.parse_args(argv)
 
 
@@ -158,9 +188,21 @@ def _workers(value: str) -> int:
     return int(value)
 
 
+def _bytes(value: str) -> int:
+    if not value.isdecimal() or not int(value):
+        raise argparse.ArgumentTypeError(f"{value!r}, expected a number of bytes, 1 or more")
+    return int(value)
+
+
 def _count_of(value: str) -> int:
     if not value.isdecimal():
         raise argparse.ArgumentTypeError(f"{value!r}, expected a number of n-grams, 0 or more")
+    return int(value)
+
+
+def _documents(value: str) -> int:
+    if not value.isdecimal() or not int(value):
+        raise argparse.ArgumentTypeError(f"{value!r}, expected a number of documents, 1 or more")
     return int(value)
 
 
@@ -188,7 +230,7 @@ def run_filter(args: argparse.Namespace) -> int:
         raise CorpusError(
             "--output dolma writes one row for each document, in the same order, so that dolma can align them; leave --consent-only drop out"
         )
-    options = Options(args.output, args.text_field, args.consent_only == "drop", args.on_error == "skip")
+    options = Options(args.output, args.text_field, args.consent_only == "drop", args.on_error == "skip", args.max_document_bytes)
     detector = Detector.load(args.model, args.threshold, sha256=args.model_sha256)
     jobs = jobs_of(args.inputs, args.to, args.format, args.output)
     if options.skip_errors and not args.errors and any(job.output == STANDARD for job in jobs):
@@ -213,11 +255,42 @@ def run_score(args: argparse.Namespace) -> int:
     """Show each paragraph with its probability and label, text untouched: a table for text files, one JSON line a document for JSONL."""
     detector = Detector.load(args.model, args.threshold, sha256=args.model_sha256)
     for path, output, file_format in jobs_of(args.inputs, args.to, args.format):
-        records = read_records(path, file_format, args.text_field)
+        records = read_records(path, file_format, args.text_field, args.max_document_bytes)
         with written(output) as out:
             for record, document in _filtered(detector, records):
                 lines = _table(document) if file_format == "text" else [_score_line(record, document)]
                 out.writelines(chain.from_iterable((line, "\n") for line in lines))
+    return 0
+
+
+def run_review(args: argparse.Namespace) -> int:
+    """Make one HTML page of documents with what would be removed struck through, the doubtful ones first, to correct the labels on.
+
+    It opens from disk in any browser, without network or server; what you change stays in the browser; ? shows its keys. Its download is labelled
+    JSONL for consent-training fit --labelled: the documents that you marked as right or changed. A document is as doubtful as its paragraph whose
+    probability is nearest to the threshold, in log-odds. The fields id, lang, source and site are carried along; give a site, for training never
+    splits one.
+    """
+    if known_format(args.to):
+        raise CorpusError(f"review writes an HTML page, got {args.to!r}; give it a name such as review.html with -o")
+    detector = Detector.load(args.model, args.threshold, sha256=args.model_sha256)
+    records = (
+        record
+        for path, kind in files_of(args.inputs, args.format)
+        for record in read_records(path, kind, args.text_field, args.max_document_bytes, CARRIED)
+    )
+    documents, counts = most_doubtful(_filtered(detector, records), detector.threshold, args.limit)
+    with written(args.to) as out:
+        out.writelines(page_of(documents, detector.threshold, "review" if args.to == STANDARD else Path(args.to).name.partition(".")[0]))
+    left = counts.with_text - counts.shown
+    notes = [f"{left:,} less doubtful ones left out, --limit {args.limit:,}"] * bool(left)
+    notes += [f"{counts.read - counts.with_text:,} without text"] * (counts.read > counts.with_text)
+    aside = f" ({'; '.join(notes)})" if notes else ""
+    print(
+        f"{counts.read:,} documents read, {counts.shown:,} on the page{aside}; "
+        f"{counts.removed:,} of their {counts.paragraphs:,} paragraphs would be removed",
+        file=sys.stderr,
+    )
     return 0
 
 
@@ -242,7 +315,7 @@ def run_explain(args: argparse.Namespace) -> int:
     for path, output, file_format in jobs_of(args.inputs, args.to, args.format):
         colour = output == STANDARD and sys.stdout.isatty() and "NO_COLOR" not in os.environ
         with written(output) as out:
-            for record in read_records(path, file_format, args.text_field):
+            for record in read_records(path, file_format, args.text_field, args.max_document_bytes):
                 found = [e for e in detector.explain(record.text) if _is_shown(e, args.only)]
                 if args.json or file_format != "text":
                     out.write(json_line({**record.identity, "paragraphs": [e.as_dict(args.top) for e in found]}) + "\n")
@@ -279,7 +352,7 @@ def _mark(paragraph: Paragraph) -> str:
 
 def _table(document: FilteredDocument) -> Iterator[str]:
     for p in document.paragraphs:
-        if p.text.strip():
+        if has_text(p.text):
             yield f"{_mark(p)} {p.probability:6.4f}  {p.text.rstrip()}"
     yield f"verdict: {document.verdict}, {document.share_removed:.0%} of the characters removed"
 

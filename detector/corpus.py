@@ -7,7 +7,7 @@ documents. A Parquet file has one document a row, in a column of strings. All bu
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import cache
 from importlib.util import find_spec
 from itertools import islice
@@ -45,6 +45,14 @@ UNIT_DOCUMENTS: Final = 1000
 UNIT_BYTES: Final = 4_000_000
 UNIT_LINES: Final = 10_000
 """So much is held and handed to a worker at once, so that memory is bounded: WARC records and rows up to the first two, lines up to the last two."""
+MAX_DOCUMENT_BYTES: Final = 1 << 28
+"""Largest text file, JSON line or WARC record, unpacked, unless another is given: few packed bytes may hold more than the memory. Filtering
+takes 10 to 60 times as much as a document (10 MB of banners, and of words of one character), 210 times if it is all lines of one full stop."""
+HEAD_BYTES: Final = 1 << 20
+"""Largest head of a WARC record."""
+DEEPEST: Final = 200
+"""Lists and objects in one another in a JSON line. Python itself gives up at some 1,000, in some places and not in others."""
+NAMES_SHOWN: Final = 20
 
 
 class Unit(NamedTuple):
@@ -138,7 +146,7 @@ def known_format(path: str) -> Format | None:
     return next((file_format for suffix, file_format in SUFFIXES.items() if name.endswith(suffix)), None)
 
 
-def read_units(path: str, file_format: Format, text_field: str = "text") -> Generator[Unit, None, None]:
+def read_units(path: str, file_format: Format, text_field: str = "text", max_document_bytes: int = MAX_DOCUMENT_BYTES) -> Generator[Unit, None, None]:
     """Read a file, some documents at a time.
 
     Parameters
@@ -148,6 +156,8 @@ def read_units(path: str, file_format: Format, text_field: str = "text") -> Gene
     file_format : {"text", "jsonl", "wet", "parquet"}
     text_field : str
         Field of a JSONL line, or column of a Parquet file, that holds the document.
+    max_document_bytes : int
+        Bytes of UTF-8 that a text file, a JSON line or a WARC record may have, unpacked.
 
     Yields
     ------
@@ -157,17 +167,21 @@ def read_units(path: str, file_format: Format, text_field: str = "text") -> Gene
     Raises
     ------
     CorpusError
-        If the file can't be read, is no WARC or Parquet file, or has no such column.
+        If the file can't be read, is no WARC or Parquet file, has no such column, or has a document that is too large, which is not held as a whole.
     """
     if file_format == "parquet":
         yield from _parquet_units(path, text_field)
         return
     with opened(path) as (file, stored):
         if file_format == "text":
-            yield Unit(path, file_format, 1, file.read(), 1, size_of(path) or 0)
+            yield Unit(path, file_format, 1, _whole(file, name_of(path), max_document_bytes), 1, size_of(path) or 0)
             return
         first, end = 1, 0
-        parts: Iterator[tuple[Any, int]] = _lines(file) if file_format == "jsonl" else _batches(_warc_records(file, name_of(path)))
+        parts: Iterator[tuple[Any, int]] = (
+            _lines(file, name_of(path), max_document_bytes)
+            if file_format == "jsonl"
+            else _batches(_warc_records(file, name_of(path), max_document_bytes))
+        )
         for rows, n in parts:
             end += len(rows)
             is_exact = file_format == "jsonl" and file is stored
@@ -201,20 +215,50 @@ def from_file(unit: Unit) -> Unit:
     return unit._replace(rows=rows)
 
 
-def _lines(file: IO[bytes]) -> Iterator[tuple[bytes, int]]:
+def _too_large(place: str, most: int) -> CorpusError:
+    return CorpusError(f"{place}: has more than {most:,} bytes, the most that one document may have; split it, or raise --max-document-bytes")
+
+
+def _whole(file: IO[bytes], name: str, most: int) -> bytes:
+    parts = []
+    left = most
+    while data := file.read(UNIT_BYTES):
+        parts.append(data)
+        left -= len(data)
+        if left < 0:
+            raise _too_large(name, most)
+    return b"".join(parts)
+
+
+def _lines(file: IO[bytes], name: str, most: int) -> Iterator[tuple[bytes, int]]:
     """Whole lines, `UNIT_BYTES` of them at a time, or one that is longer; and how many they are.
 
     They are not split here: one search for the last line end and one count of all cost a tenth of what it takes to split 4 MB into lines.
     """
     begun: list[bytes] = []  # of a line that has no end yet
+    size = n = 0  # of it; lines before it
     while data := file.read(UNIT_BYTES):
         end = data.rfind(b"\n") + 1
         if end:
-            yield from _few_lines(b"".join((*begun, memoryview(data)[:end])))
-            begun = []
+            whole = b"".join((*begun, memoryview(data)[:end]))
+            _check_lines(whole, f"{name}", n, most)
+            for lines, count in _few_lines(whole):
+                yield lines, count
+                n += count
+            begun, size = [], 0
         begun.append(data[end:])
+        size += len(data) - end
+        if size > most:
+            raise _too_large(f"{name}:{n + 1}", most)
     if data := b"".join(begun):
         yield data, 1
+
+
+def _check_lines(lines: bytes, name: str, before: int, most: int) -> None:
+    if len(lines) > most + 1:
+        for i, line in enumerate(lines.split(b"\n"), before + 1):
+            if len(line) > most:
+                raise _too_large(f"{name}:{i}", most)
 
 
 def _few_lines(data: bytes) -> Iterator[tuple[bytes, int]]:
@@ -243,28 +287,40 @@ def _take(records: Iterator[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes
             return
 
 
-def _warc_records(file: IO[bytes], name: str) -> Iterator[tuple[bytes, bytes]]:
+def _warc_records(file: IO[bytes], name: str, most: int) -> Iterator[tuple[bytes, bytes]]:
     """Head, with the empty line that ends it, and body of each record."""
     number = 0
-    while line := file.readline():
+    while line := file.readline(HEAD_BYTES):
         if not line.strip():
             continue
         number += 1
         place = f"{name}:record {number}"
         if not line.startswith(b"WARC/"):
             raise CorpusError(f"{place}: not WARC (starts with {line[:20]!r}, expected WARC/1.0)")
-        head = line
-        while line.strip():
-            line = file.readline()
-            head += line
-        try:
-            length = int(warc_field(head, "Content-Length") or "none")
-        except ValueError as error:
-            raise CorpusError(f"{place}: its head has no Content-Length that is a number") from error
+        head = _warc_head(file, line, place)
+        value = warc_field(head, "Content-Length") or ""
+        if not (value.isascii() and value.isdigit()):
+            raise CorpusError(f"{place}: its head has no Content-Length that is a number")
+        length = int(value) if len(value) < 20 else most + 1
+        if length > most:
+            raise _too_large(place, most)
         body = file.read(length)
         if len(body) < length:
             raise CorpusError(f"{place}: can't be read (it ends too early)")
         yield head, body
+
+
+def _warc_head(file: IO[bytes], line: bytes, place: str) -> bytes:
+    """The head of a record that begins with this line."""
+    lines = [line]
+    size = len(line)
+    while line.strip():
+        line = file.readline(HEAD_BYTES)
+        lines.append(line)
+        size += len(line)
+        if size > HEAD_BYTES:
+            raise CorpusError(f"{place}: has a head of more than {HEAD_BYTES >> 20} MB")
+    return b"".join(lines)
 
 
 def warc_field(head: bytes, name: str) -> str | None:
@@ -293,10 +349,10 @@ def _parquet_units(path: str, text_field: str) -> Iterator[Unit]:
             file = parquet.ParquetFile(stored, buffer_size=BUFFER_BYTES, pre_buffer=False)  # else a row group is read as a whole
             schema, n_rows, size = file.schema_arrow, file.metadata.num_rows, size_of(path) or 0
             if schema.names.count(text_field) != 1:
-                names = ", ".join(map(repr, schema.names))
+                names = _names(schema.names)
                 raise CorpusError(f"{path}: no column {text_field!r}, only {names}; name the text's column with --text-field")
             kind = schema.field(text_field).type
-            if not any(is_kind(getattr(kind, "value_type", kind)) for is_kind in _kinds_of_string(arrow)):
+            if not any(is_kind(kind.value_type if arrow.types.is_dictionary(kind) else kind) for is_kind in _kinds_of_string(arrow)):
                 raise CorpusError(f"{path}: the column {text_field!r} is {kind}, expected strings")
             first = 1
             for group in range(file.num_row_groups):
@@ -309,15 +365,23 @@ def _parquet_units(path: str, text_field: str) -> Iterator[Unit]:
                     first = after
             if not n_rows:
                 yield Unit(path, "parquet", 1, arrow.RecordBatch.from_pylist([], schema=schema), 0, size, ends_group=True)
-    except (OSError, arrow.ArrowException) as error:
+    except (OSError, UnicodeDecodeError, arrow.ArrowException) as error:
         raise CorpusError(f"{path}: can't be read ({getattr(error, 'strerror', None) or error})") from error
+
+
+def _names(names: Iterable[str]) -> str:
+    """Names for a message, of many only some."""
+    shown = [repr(name)[:60] for name in islice(names, NAMES_SHOWN + 1)]
+    return ", ".join(shown[:NAMES_SHOWN] + ["..."] * (len(shown) > NAMES_SHOWN))
 
 
 def _kinds_of_string(arrow: Any) -> list[Callable[[Any], bool]]:
     return [arrow.types.is_string, arrow.types.is_large_string, arrow.types.is_string_view]
 
 
-def read_records(path: str, file_format: Format, text_field: str = "text") -> Iterator[Record]:
+def read_records(
+    path: str, file_format: Format, text_field: str = "text", max_document_bytes: int = MAX_DOCUMENT_BYTES, columns: Sequence[str] = ()
+) -> Iterator[Record]:
     """Yield the documents of a file.
 
     Parameters
@@ -327,25 +391,29 @@ def read_records(path: str, file_format: Format, text_field: str = "text") -> It
     file_format : {"text", "jsonl", "wet", "parquet"}
     text_field : str
         Field of a JSONL line, or column of a Parquet file, that holds the document.
+    max_document_bytes : int
+        As for `read_units`.
+    columns : sequence of str
+        Columns of a Parquet file to read into the fields beside the identifier, where it has them; a JSONL line has all its fields anyway.
 
     Raises
     ------
     CorpusError
         With file and line: unreadable, not UTF-8, no JSON object, no such field, or a field that is no string.
     """
-    for unit in read_units(path, file_format, text_field):
-        for record in records_of(unit, text_field):
+    for unit in read_units(path, file_format, text_field, max_document_bytes):
+        for record in records_of(unit, text_field, columns):
             if isinstance(record, Defect):
                 raise CorpusError(record.message)
             if record:
                 yield record
 
 
-def records_of(unit: Unit, text_field: str) -> Iterator[Record | Defect | None]:
+def records_of(unit: Unit, text_field: str, columns: Sequence[str] = ()) -> Iterator[Record | Defect | None]:
     """Yield for each row of a unit its document, or what is wrong with it, or None for a blank line or a WARC record that is no document."""
     name = name_of(unit.path)
     if unit.file_format == "parquet":
-        yield from _of_rows(unit, text_field)
+        yield from _of_rows(unit, text_field, columns)
     elif unit.file_format == "text":
         yield _or_defect(_of_text, unit.rows, name, 0, None)
     elif unit.file_format == "wet":
@@ -374,18 +442,37 @@ def _of_text(raw: bytes, place: str, row: int, fields: dict[str, Any] | None) ->
     return Record(place, _decode(raw, place), row, raw, fields)
 
 
-def _of_rows(unit: Unit, text_field: str) -> Iterator[Record | Defect]:
-    identifiers = unit.rows.column("id").to_pylist() if unit.rows.schema.names.count("id") == 1 else None
-    for i, text in enumerate(unit.rows.column(text_field).to_pylist()):
+def _of_rows(unit: Unit, text_field: str, columns: Sequence[str]) -> Iterator[Record | Defect]:
+    names = [name for name in ("id", *columns) if unit.rows.schema.names.count(name) == 1]
+    columns_of = {name: values_of(unit.rows.column(name)) for name in names}
+    for i, text in enumerate(values_of(unit.rows.column(text_field))):
         place = f"{unit.path}:row {unit.first + i}"
-        if text is None:
-            yield Defect(f"{place}: the column {text_field!r} is null, expected a string", b"")
+        if not isinstance(text, str):
+            what = "is null, expected a string" if text is None else f"can't be read ({text})"
+            yield Defect(f"{place}: the column {text_field!r} {what}", b"")
             continue
-        fields = {}
-        if identifiers:
-            value = identifiers[i]
-            fields["id"] = value if value is None or isinstance(value, (str, int, float)) else str(value)
+        fields = {name: _plain(column[i]) for name, column in columns_of.items() if not isinstance(column[i], Exception)}
         yield Record(place, text, i, b"", fields)
+
+
+def _plain(value: Any) -> Any:
+    """A value of a column as JSON can hold it."""
+    return value if value is None or isinstance(value, (str, int, float)) else str(value)
+
+
+def values_of(column: Any) -> list[Any]:
+    """Values of a column, with an exception in the place of each that Python can't hold: bytes that are no UTF-8, a date beyond its years."""
+    try:
+        return column.to_pylist()  # type: ignore[no-any-return]  # pyarrow has no types
+    except (ValueError, OverflowError):
+        return [_value_of(scalar) for scalar in column]
+
+
+def _value_of(scalar: Any) -> Any:
+    try:
+        return scalar.as_py()
+    except (ValueError, OverflowError) as error:
+        return error
 
 
 def _decode(raw: bytes, place: str) -> str:
@@ -431,16 +518,30 @@ def ascii_literal(text: str) -> bytes:
     return json.dumps(text).encode()
 
 
+def _is_deep(fields: Any) -> bool:
+    level = [fields]
+    for _ in range(DEEPEST + 1):
+        level = [
+            inner
+            for value in level
+            for inner in (value.values() if isinstance(value, dict) else value if isinstance(value, list) else ())
+            if isinstance(inner, (dict, list))
+        ]
+    return bool(level)
+
+
 def _of_line(raw: bytes, place: str, row: int, text_field: str) -> Record:
     try:
         fields = fields_of(raw)
     except (ValueError, RecursionError) as error:
         _decode(raw, place)
         raise CorpusError(f"{place}: not JSON ({error})") from error
+    if raw.count(b"[") + raw.count(b"{") > DEEPEST and _is_deep(fields):
+        raise CorpusError(f"{place}: has more than {DEEPEST} lists and objects in one another")
     if not isinstance(fields, dict):
         raise CorpusError(f"{place}: a JSON {type(fields).__name__}, expected an object with the field {text_field!r}")
     if text_field not in fields:
-        raise CorpusError(f"{place}: no field {text_field!r}, only {', '.join(map(repr, fields))}; name the text's field with --text-field")
+        raise CorpusError(f"{place}: no field {text_field!r}, only {_names(fields)}; name the text's field with --text-field")
     text = fields[text_field]
     if not isinstance(text, str):
         raise CorpusError(f"{place}: the field {text_field!r} is {type(text).__name__}, expected a string")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from detector.explain import Explanation, ngrams_of
 from detector.features import hash_lines, utf8
 from detector.model import LABELS, THRESHOLDS, Model, probability_of
-from detector.paragraphs import Paragraph, cut_lines, paragraph_lines, paragraph_offsets
+from detector.paragraphs import Paragraph, cut_lines, has_text, paragraph_lines, paragraph_offsets
 from detector.persistence import load_model
 from detector.pieces import CLEAR_WORDS, cut_into_pieces, differing, expand, some_of
 from detector.policies import is_policy
@@ -241,7 +241,7 @@ class Detector:
         Usually had from `Detector.load`.
     threshold : {"precision", "balanced", "recall"} or float
         Probability from which a paragraph is boilerplate. The names stand for values that the model carries, chosen on validation data by the
-        share of article paragraphs that they lose: 1 in 20,000 ("precision", the default), 1 in 1,000, 1 in 100.
+        share of article paragraphs that they lose: 1 in 10,000 ("precision", the default), 1 in 1,000, 1 in 100.
 
     Attributes
     ----------
@@ -459,7 +459,8 @@ class Detector:
         """
         document = self.filter(text)
         scored = self._score_lines([text])
-        lines = [text.split("\n")[n] for n in np.flatnonzero(~scored.blank).tolist()]
+        all_lines = text.split("\n")
+        lines = [all_lines[n] for n in np.flatnonzero(~scored.blank).tolist()]
         cut = {line.paragraph: line for line in document.cuts}
         parts: list[tuple[str, float]] = []  # each paragraph and its log-odds
         for i, (line, log_odds) in enumerate(zip(lines, document._scores.log_odds.tolist(), strict=True)):  # noqa: SLF001 - its own
@@ -472,7 +473,7 @@ class Detector:
             return []
         scored = self._score_lines([part for part, _ in parts])
         alone = self.model.log_odds_in_context(scored.log_odds, scored.n_tokens, np.arange(len(parts) + 1))
-        paragraphs = [p for p in document.paragraphs if p.text.strip()]
+        paragraphs = [p for p in document.paragraphs if has_text(p.text)]
         explanations = []
         for p, (part, log_odds), own, by_itself in zip(paragraphs, parts, scored.log_odds.tolist(), alone.tolist(), strict=True):
             ngrams = ngrams_of(self.model, [part], [1.0])
@@ -483,7 +484,8 @@ class Detector:
     def predict_proba(self, paragraphs: Sequence[str]) -> NDArray[np.float64]:
         """Probabilities of the classes for texts that come without their document.
 
-        Each text is taken as one paragraph, whatever line ends it has, and has no neighbours: buttons such as "OK" can't be told here.
+        Each text is taken as one paragraph, whatever line ends it has, and has no neighbours: buttons such as "OK" can't be told here. The
+        probabilities are lower than calibrated ones would be, so that the named thresholds lose the same shares of article texts as in documents.
 
         Parameters
         ----------

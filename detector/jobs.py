@@ -41,18 +41,7 @@ def jobs_of(inputs: Sequence[str], to: str, given: Format | None = None, output:
     CorpusError
         If there are none, or no place for several outputs, or one place for two, or if a format can't be written under an output's name.
     """
-    files: list[tuple[str, str]] = []
-    several = len(inputs) > 1
-    for pattern in inputs:
-        matches = found(pattern)
-        if matches is None:
-            files.append((pattern, "stdin" if pattern == STANDARD else pattern.replace(os.sep, "/").rpartition("/")[2]))
-            continue
-        several = True
-        matches = [(path, name) for path, name in matches if given or known_format(path) or not is_directory(pattern)]
-        if not matches:
-            raise CorpusError(f"{pattern}: no file of a known name (.txt, .jsonl, .ndjson, .wet, .warc, .parquet; .gz or .zst may follow)")
-        files += matches
+    files, several = _found_files(inputs, given)
     formats = [format_of(path, given) for path, _ in files]
     if not several and not (to != STANDARD and is_directory(to)):
         jobs = [Job(files[0][0], to, formats[0])]
@@ -69,6 +58,41 @@ def jobs_of(inputs: Sequence[str], to: str, given: Format | None = None, output:
     if output:
         _check_formats(jobs, output)
     return jobs
+
+
+def files_of(inputs: Sequence[str], given: Format | None = None) -> list[tuple[str, Format]]:
+    """Find the files that the inputs stand for, with the format of each, for a command that makes one output of them all.
+
+    Parameters
+    ----------
+    inputs : sequence of str
+        Files, directories, globs, remote addresses, or ``-``.
+    given : str, optional
+        Format of the inputs; by default it is told by their names.
+
+    Raises
+    ------
+    CorpusError
+        If one stands for none.
+    """
+    return [(path, format_of(path, given)) for path, _ in _found_files(inputs, given)[0]]
+
+
+def _found_files(inputs: Sequence[str], given: Format | None) -> tuple[list[tuple[str, str]], bool]:
+    """Path of each file and its name below an output directory; and whether there may be several."""
+    files: list[tuple[str, str]] = []
+    several = len(inputs) > 1
+    for pattern in inputs:
+        matches = found(pattern)
+        if matches is None:
+            files.append((pattern, "stdin" if pattern == STANDARD else pattern.replace(os.sep, "/").rpartition("/")[2]))
+            continue
+        several = True
+        matches = [(path, name) for path, name in matches if given or known_format(path) or not is_directory(pattern)]
+        if not matches:
+            raise CorpusError(f"{pattern}: no file of a known name (.txt, .jsonl, .ndjson, .wet, .warc, .parquet; .gz or .zst may follow)")
+        files += matches
+    return files, several
 
 
 def _json_name(name: str) -> str:

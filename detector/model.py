@@ -93,7 +93,8 @@ class Model:
     bias : float
         Intercept of the paragraph stage.
     alone : tuple of float
-        Scale and offset that turn the paragraph stage's log-odds into calibrated ones for a text without its document.
+        Scale and offset of the paragraph stage's log-odds of a text without its document, after which the thresholds lose the same shares of
+        article texts as in documents.
     context, context_bias : ndarray of float64, shape (n_passes, n_context_features) and (n_passes,)
         Coefficients of the context stage, in the order of `detector.context.FEATURES`, and intercepts, for each pass.
     pieces, pieces_bias : ndarray of float64, shape (n_passes, n_piece_features) and (n_passes,)
@@ -303,7 +304,7 @@ class Model:
         return first, np.sqrt(norm / np.diff(hashed.tokens)[hashed.lines] * words)
 
     def log_odds_alone(self, log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Calibrated log-odds of texts that come without a document."""
+        """Log-odds of texts that come without a document, for which the thresholds are right."""
         scale, offset = self.alone
         return log_odds * scale + offset
 

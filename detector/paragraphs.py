@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.characters import DELETED
+
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
@@ -34,6 +36,17 @@ class Paragraph:
     end: int
     probability: float
     label: str
+
+
+def has_text(text: str) -> bool:
+    r"""Whether a text is more than white space and soft hyphens, to the features and so to the model.
+
+    Examples
+    --------
+    >>> has_text("OK\n"), has_text("\u3000\u00ad\n")
+    (True, False)
+    """
+    return bool(text.replace(DELETED, "").strip())
 
 
 def newline_offsets(text: str) -> NDArray[np.intp]:

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from detector.corpus import (
+    MAX_DOCUMENT_BYTES,
     CorpusError,
     Defect,
     Record,
@@ -23,6 +24,7 @@ from detector.corpus import (
     known_format,
     records_of,
     utf8_literal,
+    values_of,
 )
 from detector.files import extra, packed
 from detector.filtering import Detector, FilteredDocument
@@ -45,12 +47,15 @@ class Options:
     drop_consent_only : bool
     skip_errors : bool
         Whether a document that can't be read is put among the errors; else it stops the run.
+    max_document_bytes : int
+        As for `detector.corpus.read_units`.
     """
 
     output: str = OUTPUTS[0]
     text_field: str = "text"
     drop_consent_only: bool = False
     skip_errors: bool = False
+    max_document_bytes: int = MAX_DOCUMENT_BYTES
 
 
 class Changes(NamedTuple):
@@ -276,6 +281,8 @@ def _replaced(texts: Any, changes: Changes) -> Any:
     mask[changes.changed] = True
     if arrow.types.is_string(texts.type) or arrow.types.is_large_string(texts.type):
         return extra("pyarrow.compute", "Parquet").replace_with_mask(texts, mask, changes.column.cast(texts.type))
-    column = np.array(texts.to_pylist(), object)  # pyarrow can't replace in a dictionary or a view
+    column = np.array(
+        [None if isinstance(text, Exception) else text for text in values_of(texts)], object
+    )  # pyarrow can't replace in a dictionary or a view
     column[mask] = changes.column.to_pylist()
     return arrow.array(column.tolist(), texts.type)

@@ -241,7 +241,7 @@ def _tasks(jobs: Sequence[Job], plan: _Plan) -> Generator[tuple[int, Unit | Job 
         elif done := plan.finished(job):
             yield number, done
         else:
-            with closing(read_units(job.path, job.file_format, plan.run.options.text_field)) as units:
+            with closing(read_units(job.path, job.file_format, plan.run.options.text_field, plan.run.options.max_document_bytes)) as units:
                 for unit in units:
                     yield number, unit
 
@@ -254,7 +254,7 @@ def _filter_job(detector: Detector, job: Job, plan: _Plan) -> _Staged:
     """Filter a file as a whole."""
     if done := plan.finished(job):
         return done
-    with closing(read_units(job.path, job.file_format, plan.run.options.text_field)) as units:
+    with closing(read_units(job.path, job.file_format, plan.run.options.text_field, plan.run.options.max_document_bytes)) as units:
         return _write(job, (_Item(0, unit, _filter_unit(detector, job, unit, plan)) for unit in units), plan, Progress(None))
 
 

@@ -92,6 +92,12 @@ def _categories() -> NDArray[np.uint8]:
     return table
 
 
+@cache
+def _blanks() -> str:
+    """All that is white space to a cut; `str.strip` alone would leave what is unseen."""
+    return "".join(map(chr, np.flatnonzero(np.isin(_categories(), (BLANK, BREAK))).tolist()))
+
+
 def find_edges(text: str) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
     """Offsets at which a line may be cut.
 
@@ -159,7 +165,8 @@ def _find_units(lines: Sequence[str]) -> tuple[NDArray[np.intp], NDArray[np.intp
     line = np.searchsorted(begin, place, side="right") - 1
     # the separators, and what begins a line, are edges of the joined text only
     length = np.array([len(line) for line in lines])
-    first = np.array([len(line) - len(line.lstrip()) for line in lines])
+    blanks = _blanks()
+    first = np.array([len(line) - len(line.lstrip(blanks)) for line in lines])
     inside = (place > begin[line] + first[line]) & (place < begin[line] + length[line])
     place, strong, line = place[inside], strong[inside], line[inside]
     at = np.searchsorted(line, np.arange(len(lines)))

@@ -104,6 +104,10 @@ def main() -> None:
             venv.create(environment, with_pip=True, clear=True)
             subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", str(wheel)], check=True)
             (environment / "installed").touch()
+    page = subprocess.run(
+        [environment / "bin" / "consent-detector", "review", "-", "-o", "-"], input=PAGE, cwd=environment, capture_output=True, text=True, check=True
+    ).stdout
+    assert "The harbour reopens on Monday" in page
     command: list[str | Path] = [environment / "bin" / "consent-detector", "filter", "-"]
     out = subprocess.run(command, input=PAGE, cwd=environment, capture_output=True, text=True, check=True).stdout
     assert out == "The harbour reopens on Monday, the council said.\n\n", out

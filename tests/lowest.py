@@ -6,11 +6,12 @@ import tomllib
 from pathlib import Path
 
 PYPROJECT = Path(__file__).parent.parent / "pyproject.toml"
-EXTRAS = ("corpus", "plots", "sources")
+EXTRAS = ("corpus", "html", "plots", "sources")
 TESTING = ("pytest", "hypothesis")
 """What tests need of the extra "dev"."""
-BESIDE = ("scipy<1.16",)
-"""What the lowest versions need to be held back: scikit-learn 1.6 gives scipy's L-BFGS-B options that 1.16 warns of."""
+BESIDE = ("scipy<1.16", "pyparsing<3.3")
+"""Held back beside the lowest versions: scikit-learn 1.6 gives scipy's L-BFGS-B options that 1.16 warns of, and matplotlib 3.9
+pyparsing names that 3.3 warns of."""
 
 
 def lowest() -> list[str]:

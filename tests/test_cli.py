@@ -209,6 +209,7 @@ def test_explain_shows_the_parts(tmp_path: Path, capfd: pytest.CaptureFixture[st
     [
         ('{"text": "a"}\n{"txt": "b"}\n', [], "in.jsonl:2: no field 'text'"),
         ('{"text": "a"}\nnonsense\n', [], "in.jsonl:2: not JSON"),
+        ('{"text": "a"}\n{"text": "bb"}\n', ["--max-document-bytes", "13"], "in.jsonl:2: has more than 13 bytes"),
         ('{"text": "a"}\n', ["--model", "absent.joblib"], "absent.joblib"),
         ('{"text": "a"}\n', ["--model-sha256", "0" * 64], f"expected {'0' * 64}; get the file again"),
     ],

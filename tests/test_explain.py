@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -80,3 +81,23 @@ def test_nothing_has_no_explanation_and_other_types_are_refused() -> None:
     assert SHIPPED.explain("") == SHIPPED.explain(" \n\n") == []
     with pytest.raises(TypeError, match="text must be str, got bytes"):
         SHIPPED.explain(b"x")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("text", ["\u00ad\nOK", "\u00ad\u00ad\n \nOK\n\u00ad", " \u00ad \n\u00adOK"])
+def test_a_line_of_nothing_but_soft_hyphens_has_no_text_to_explain(text: str) -> None:
+    assert [e.paragraph.text.replace("\u00ad", "").strip() for e in SHIPPED.explain(text)] == ["OK"]
+
+
+def test_a_document_is_split_once_however_many_lines_it_has() -> None:
+    splits = 0
+
+    class Counted(str):
+        __slots__ = ()
+
+        def split(self, *separator: Any) -> list[str]:
+            nonlocal splits
+            splits += 1
+            return super().split(*separator)
+
+    assert len(SHIPPED.explain(Counted("OK\n" * 50))) == 50
+    assert splits <= 2

@@ -39,6 +39,7 @@ LINES = st.one_of(
             "×",
             "***",
             "\ud800",
+            "\ufeffWe use cookies to measure visits.",
         ]
     ),
     st.sampled_from(joined_lines()),

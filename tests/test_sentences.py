@@ -5,10 +5,10 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from detector.sentences import find_edges
+from detector.sentences import find_edges, find_units
 
 
 def cut(text: str, *, weak: bool) -> list[str]:
@@ -78,6 +78,15 @@ def test_edges_are_in_order_and_something_visible_begins_at_each(text: str) -> N
     assert len(offsets) == len(strong)
     assert all(a < b for a, b in pairwise([0, *offsets.tolist(), len(text)])) or not len(offsets)
     assert not any(text[offset].isspace() for offset in offsets.tolist())
+
+
+@given(st.lists(st.text(st.sampled_from('aB Cé.!?。)" \t|•(1漢\u200b\u200e\ufeff\u00ad\u2028\x1f\x00\x01'), max_size=12), max_size=4))
+@example(["One.", "\ufeffTwo"])
+def test_a_line_has_the_same_edges_beside_other_lines(lines: list[str]) -> None:
+    line, offset, strong = find_units(lines)
+    for i, text in enumerate(lines):
+        _, alone, strong_alone = find_units([text])
+        assert (offset[line == i].tolist(), strong[line == i].tolist()) == (alone.tolist(), strong_alone.tolist())
 
 
 @given(st.text(st.characters(codec="utf-8"), max_size=40))

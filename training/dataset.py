@@ -63,13 +63,17 @@ class LabelledDocument:
 
 
 @dataclass
-class _Defects:
+class Defects:
+    """What is wrong with the rows of files, gathered so that one error lists it all."""
+
     found: list[str] = field(default_factory=list)
 
     def add(self, place: str, why: str) -> None:
+        """Take note of a defect."""
         self.found.append(f"{place}: {why}")
 
     def raise_if_any(self) -> None:
+        """Raise `DatasetError` with file and line of each, or of the first `MOST_DEFECTS`, if there are any."""
         if self.found:
             more = len(self.found) - MOST_DEFECTS
             tail = f"\n... and {more} more" if more > 0 else ""
@@ -107,7 +111,7 @@ def read_documents(paths: Iterable[str | Path], *, source: str | None = None, jo
         With file and line for each defect: no JSON, no text, blank text, a line end inside a paragraph, an unknown label or kind, an id used
         twice, or the same paragraph between the same neighbours labelled both ways.
     """
-    defects = _Defects()
+    defects = Defects()
     documents: list[LabelledDocument] = []
     for path in paths:
         documents.extend(_read_file(Path(path), source or Path(path).name.split(".")[0], defects, join_lines=join_lines))
@@ -117,7 +121,7 @@ def read_documents(paths: Iterable[str | Path], *, source: str | None = None, jo
     return documents
 
 
-def _read_file(path: Path, source: str, defects: _Defects, *, join_lines: bool) -> Iterator[LabelledDocument]:
+def _read_file(path: Path, source: str, defects: Defects, *, join_lines: bool) -> Iterator[LabelledDocument]:
     flat: list[LabelledParagraph] = []
     flat_key: tuple[Any, ...] | None = None
     flat_place = ""
@@ -151,7 +155,7 @@ def _read_file(path: Path, source: str, defects: _Defects, *, join_lines: bool) 
     yield from finish()
 
 
-def _records(path: Path, defects: _Defects) -> Iterator[tuple[int, dict[str, Any]]]:
+def _records(path: Path, defects: Defects) -> Iterator[tuple[int, dict[str, Any]]]:
     opener = gzip.open if path.suffix == ".gz" else open
     try:
         with opener(path, "rt", encoding="utf-8") as lines:
@@ -171,7 +175,7 @@ def _records(path: Path, defects: _Defects) -> Iterator[tuple[int, dict[str, Any
         raise DatasetError(f"{path}: can't be read as labelled JSONL ({type(error).__name__}: {error})") from error
 
 
-def _document(record: dict[str, Any], place: str, source: str, defects: _Defects) -> LabelledDocument | None:
+def _document(record: dict[str, Any], place: str, source: str, defects: Defects) -> LabelledDocument | None:
     rows = record["paragraphs"]
     if not isinstance(rows, list):
         defects.add(place, f"'paragraphs' is a {type(rows).__name__}, expected a list")
@@ -186,7 +190,7 @@ def _document(record: dict[str, Any], place: str, source: str, defects: _Defects
     )
 
 
-def _paragraph(row: Any, place: str, defects: _Defects) -> LabelledParagraph | None:
+def _paragraph(row: Any, place: str, defects: Defects) -> LabelledParagraph | None:
     if not isinstance(row, dict):
         defects.add(place, f"a {type(row).__name__}, expected an object with text and label")
         return None
@@ -206,7 +210,7 @@ def _paragraph(row: Any, place: str, defects: _Defects) -> LabelledParagraph | N
     return None
 
 
-def _check_ids(documents: Sequence[LabelledDocument], defects: _Defects) -> None:
+def _check_ids(documents: Sequence[LabelledDocument], defects: Defects) -> None:
     seen: dict[tuple[str, str], str] = {}
     for document in documents:
         key = (document.source, document.id)
@@ -215,7 +219,7 @@ def _check_ids(documents: Sequence[LabelledDocument], defects: _Defects) -> None
         seen.setdefault(key, document.place)
 
 
-def _check_contradictions(documents: Sequence[LabelledDocument], defects: _Defects) -> None:
+def _check_contradictions(documents: Sequence[LabelledDocument], defects: Defects) -> None:
     """The same text between the same neighbours can't be both; "Confirm" before "Cancel" with nothing else is too little to tell."""
     seen: dict[tuple[str, str, str], tuple[bool, str]] = {}
     for document in documents:
@@ -247,7 +251,7 @@ def check_splits(splits: dict[str, Sequence[LabelledDocument]]) -> None:
         With file and line of both.
     """
     seen: dict[str, tuple[str, str]] = {}
-    defects = _Defects()
+    defects = Defects()
     reported = set()
     for name, documents in splits.items():
         for document in documents:

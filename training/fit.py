@@ -22,7 +22,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from detector.context import context_features, layout_of
+from detector.context import FEATURES, context_features, layout_of
 from detector.model import THRESHOLDS, Model, probability_of
 from detector.pieces import PIECE_FEATURES
 from detector.sentences import find_edges
@@ -59,9 +59,12 @@ MOST_BALANCE: Final = 10.0
 PASSES: Final = 2
 """Passes of the context stage: the second sees the first's result. It adds .015 of recall at 1 in 1,000 and .03 at 1 in 10,000; a third
 adds nothing."""
-MAY_LOSE: Final = dict(zip(THRESHOLDS, (5e-5, 1e-3, 1e-2), strict=True))
-"""Share of article paragraphs that each threshold may lose on validation data. The first is half of 1 in 10,000: lines that are cut lose more, and so
-do short documents, of which there are few among real pages."""
+FEW_LESS: Final = 2.0
+"""The log-odds of a paragraph in a document of few paragraphs are so much lower than the fit wants, times `detector.context.FEW` / (number + FEW).
+Thresholds are chosen on whole pages, and short documents, of which there are few among these, would lose twice as many of their article paragraphs.
+It was chosen on the folds that are quoted and on the gate (`training/README.md`)."""
+MAY_LOSE: Final = dict(zip(THRESHOLDS, (1e-4, 1e-3, 1e-2), strict=True))
+"""Share of article paragraphs that each threshold may lose on validation data."""
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.intp]
@@ -328,6 +331,7 @@ def fit_context_stage(
         coefficients.append(coefficient)
         biases.append(float(classifier.intercept_[0] - coefficient @ scaler.mean_))
         refined = columns @ coefficient + biases[-1]
+    coefficients[-1][FEATURES.index("few")] -= FEW_LESS
     return np.array(coefficients), np.array(biases)
 
 
@@ -456,9 +460,12 @@ def _fit(sources: Sequence[Source], settings: Settings, weights: dict[str, float
     chosen = table.known & (table.measured if table.measured.any() else True)
     calibration = calibrate(out_of_fold[chosen], table.boilerplate[chosen], table.weight[chosen])
     probability = probability_of(out_of_fold * calibration[0] + calibration[1])
-    rows, weight = merge_copies(np.flatnonzero(chosen), text_of, table.boilerplate, table.weight)
-    alone = calibrate(own[rows], table.boilerplate[rows], weight)
     thresholds = choose_thresholds(probability, table.article & chosen)
+    shares, names = list(MAY_LOSE.values())[:2], list(MAY_LOSE)[:2]
+    wanted = [float(np.log(thresholds[name] / (1 - thresholds[name]))) for name in names]
+    rows, _ = merge_copies(np.flatnonzero(chosen), text_of, table.boilerplate, table.weight)
+    texts = table.article[rows].astype(np.float64)
+    alone = match_shares(own[rows], texts, float(texts.sum()), shares, wanted)
     say("calibrated, thresholds chosen: " + ", ".join(f"{name} {value:.4f}" for name, value in thresholds.items()))
 
     def model_of(stage: ParagraphStage, in_document: tuple[Floats, Floats], of_pieces: tuple[Floats, Floats]) -> Model:
@@ -496,8 +503,6 @@ def _fit(sources: Sequence[Source], settings: Settings, weights: dict[str, float
     parts = [(part, *piece_fits[k]) for (k, _), part, use in zip(number, scored, own_pages, strict=True) if use]
     cut = np.concatenate([apply_piece_stage(coefficients, biases, part) for part, coefficients, biases in parts])
     article = np.concatenate([part.article for part, _, _ in parts])
-    shares, names = list(MAY_LOSE.values())[:2], list(MAY_LOSE)[:2]
-    wanted = [float(np.log(thresholds[name] / (1 - thresholds[name]))) for name in names]
     matched = match_shares(cut, article, sum(part.total_article for part, _, _ in parts), shares, wanted)
     final_pieces = _scaled(*fit_piece_stage(scored, settings.passes), *matched)
     say("piece stage fitted")

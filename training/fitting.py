@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,7 +45,7 @@ def add_command(commands: Any) -> None:
     parser = commands.add_parser(
         "fit",
         help="make a model of your labels, or one from scratch",
-        description=run.__doc__,
+        description=cleandoc(str(run.__doc__)),
         epilog="Try: consent-training fit --labelled mine.jsonl -o mine.joblib",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -65,7 +66,7 @@ def add_command(commands: Any) -> None:
 
     scratch = parser.add_argument_group("from scratch")
     scratch.add_argument("--from-scratch", action="store_true", help="fit all stages anew on all sources, --labelled among them")
-    scratch.add_argument("--data", type=Path, default=DATA, metavar="DIR", help="the data folder, for the authored source (default: %(default)s)")
+    scratch.add_argument("--data", type=Path, default=DATA, metavar="DIR", help="with the authored source (default: the project's)")
     scratch.add_argument("--no-authored", action="store_true", help="leave the authored source out")
     scratch.add_argument("--pages", nargs="+", type=Path, default=[], metavar="FILE", help="labelled public pages (.jsonl, .jsonl.gz)")
     scratch.add_argument(

@@ -1,0 +1,1 @@
+"""Round trips through the annotation tools themselves: ``make test-tools``."""
