@@ -39,6 +39,14 @@ def test_split_keeps_a_site_in_one_part(files: Path) -> None:
     assert not {d.group for d in parts[0]} & {d.group for d in parts[1]}
 
 
+def test_split_makes_the_folder_of_its_parts_and_says_where_it_can_not(files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["split", str(files / "all.jsonl"), "-o", str(tmp_path / "new" / "parts"), "--seed", "1"]) == 0
+    assert (tmp_path / "new" / "parts" / "part-0.jsonl.gz").read_bytes() == (files / "part-0.jsonl.gz").read_bytes()
+    capsys.readouterr()
+    assert main(["split", str(files / "all.jsonl"), "-o", str(files / "all.jsonl")]) == 2
+    assert "consent-training: error: " in capsys.readouterr().err
+
+
 def test_a_model_is_fitted_with_its_card_and_measured(files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = tmp_path / "mine.joblib"
     assert fit(files, model, "--held-out", str(files / "part-1.jsonl.gz")) == 0

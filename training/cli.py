@@ -60,9 +60,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     splitting.add_argument("files", nargs="+", type=Path, metavar="FILE")
     splitting.add_argument("--parts", type=int, default=2)
     splitting.add_argument("--seed", type=int, default=0)
-    splitting.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="DIR", help="existing directory for part-0.jsonl.gz, part-1.jsonl.gz, ..."
-    )
+    splitting.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="directory for part-0.jsonl.gz, part-1.jsonl.gz, ...")
     splitting.set_defaults(run=run_split)
 
     describing = commands.add_parser("describe", help="count labelled documents by language, kind and family", description=run_describe.__doc__)
@@ -155,6 +153,7 @@ def run_split(args: argparse.Namespace) -> int:
     records = list(_raw_records(args.files))
     names = sorted({_site(record) for record in records})
     part = dict(zip(names, np.random.default_rng(args.seed).permutation(len(names)) % args.parts, strict=True))
+    args.output.mkdir(parents=True, exist_ok=True)
     for k in range(args.parts):
         mine = [record for record in records if part[_site(record)] == k]
         with written(str(args.output / f"part-{k}.jsonl.gz")) as out:
