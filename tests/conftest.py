@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,12 @@ def cases(name: str) -> list[dict[str, Any]]:
 def joined_lines() -> list[str]:
     """Lines that join article and consent text."""
     return ["".join(text for _, text in case["parts"]) for name in ("joined", "known_failures") for case in cases(name) if "parts" in case]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> None:
+    """Take Ctrl-C: a shell that starts something in the background makes it ignore that, and with it all that it starts."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
