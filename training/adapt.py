@@ -31,8 +31,8 @@ from training.pipeline import C, OccurrenceTfidf, count_ngrams
 
 RIDGE: Final = 1 / C
 """Precision of the weight of an n-gram that the model never met: as in a fit from scratch."""
-REMEMBERED: Final = 0.003
-"""Curvature that each text with an n-gram is taken to have added to the precision of its weight."""
+REMEMBERED: Final = 0.005
+"""Curvature that each text with an n-gram is taken to have added to the precision of its weight (`training/README.md`)."""
 MOST_STEPS: Final = 300
 TOLERANCE: Final = 1e-4
 """The largest element of the gradient at which the fit stops."""
