@@ -235,6 +235,8 @@ def _piece_rows(start: int, end: int, line: CutLine) -> list[tuple[int, int, flo
 class Detector:
     r"""Finds consent text in documents and takes it out.
 
+    Once made it is only read: threads may share it, and processes may be forked beside it or be sent it (9 MB as a pickle).
+
     Parameters
     ----------
     model : Model
