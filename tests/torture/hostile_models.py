@@ -469,6 +469,13 @@ def zlib_with_dictionary(plain: bytes) -> bytes:
     return packer.compress(plain) + packer.flush()
 
 
+def _unpacked(raw: bytes) -> bytes | None:
+    try:
+        return zlib.decompress(raw)
+    except zlib.error:
+        return None
+
+
 def damaged(good: bytes, rng: random.Random, flips: int) -> Iterator[tuple[str, str, bytes, bool]]:
     """Cut off at each hundredth, and with single bits turned; as stored, and in what it unpacks to."""
     plain = zlib.decompress(good)
@@ -479,7 +486,8 @@ def damaged(good: bytes, rng: random.Random, flips: int) -> Iterator[tuple[str, 
         for kind, raw in (("a bit turned", good), ("a bit turned, packed again", plain)):
             place, bit = rng.randrange(len(raw)), 1 << rng.randrange(8)
             flipped = raw[:place] + bytes([raw[place] ^ bit]) + raw[place + 1 :]
-            yield kind, f"{i}: byte {place}, bit {bit}", flipped if raw is good else zlib.compress(flipped, 1), raw is plain
+            may_load = raw is plain or _unpacked(flipped) == plain  # there are bits that change nothing of what is unpacked
+            yield kind, f"{i}: byte {place}, bit {bit}", flipped if raw is good else zlib.compress(flipped, 1), may_load
     for i in range(flips // 4):
         noise = rng.randbytes(rng.randrange(1, 400))
         yield "noise", str(i), noise, False
