@@ -117,7 +117,7 @@ def test_near_copies_are_not_picked_beside_each_other() -> None:
         survey.add(Record(f"p:{i}", f"{ARTICLE}\n{text}\n{ARTICLE}", 0, b"", {"site": f"s{i}.example"}))
     survey.finish()
     texts = [c.text for c in pick(survey, 5, detector) if c.text != ARTICLE]
-    assert sum(text in near for text in texts) <= 2
+    assert sum(text in near for text in texts[:2]) == 1  # eight are near the threshold, and none of the others is as near
 
 
 def test_picks_are_spread_over_sites(corpus: Path) -> None:
