@@ -12,19 +12,20 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from typing import IO, Any, Final, NamedTuple
 
 from joblib.externals.loky import BrokenProcessPool, ProcessPoolExecutor
 
-from detector.corpus import CorpusError, Unit, from_file, in_file, read_units
+from detector.corpus import CorpusError, Unit, from_file, in_file, json_line, read_units
 from detector.files import (
     BUFFER_BYTES,
     STANDARD,
     digest_of,
     hidden,
     is_private,
+    is_stream,
     open_bytes,
     packed,
     publish,
@@ -32,11 +33,13 @@ from detector.files import (
     remove_leftovers,
     size_of,
     staged,
+    state_of,
     written,
     written_bytes,
 )
 from detector.filtering import Detector
-from detector.jobs import Job
+from detector.jobs import Job, check_no_input
+from detector.locks import held
 from detector.outputs import ParquetOutput, PlainOutput, Progress, showing
 from detector.results import COUNTS, Options, Result, filter_unit
 
@@ -100,6 +103,8 @@ def filter_corpus(detector: Detector, jobs: Sequence[Job], run: Run) -> dict[str
         spool = stack.enter_context(tempfile.TemporaryDirectory()) if STANDARD in (run.removed, run.errors) else ""
         sides = {kind: _Side(target, spool) for kind, target in (("removed", run.removed), ("errors", run.errors)) if target}
         plan = _Plan(run, sides, os.getpid())
+        check_no_input(jobs, filter(None, [run.removed, run.errors, run.stats]))
+        stack.enter_context(held(path for path in (*(job.output for job in jobs), run.removed, run.errors, run.stats) if path))
         stack.push(lambda error, *_: remove_leftovers(plan.paths(jobs)) if error else None)
         remove_leftovers(plan.paths(jobs))
         progress = stack.enter_context(showing(jobs))
@@ -115,7 +120,7 @@ def filter_corpus(detector: Detector, jobs: Sequence[Job], run: Run) -> dict[str
     if run.stats:
         files = [{"input": job.path, "output": job.output, **each} for job, each in zip(jobs, counts_of, strict=True)]
         with written(run.stats) as out:
-            out.write(json.dumps({**counts, "files": files}, indent=1, ensure_ascii=False) + "\n")
+            out.write(json_line({**counts, "files": files}, indent=1) + "\n")
     return counts
 
 
@@ -143,7 +148,7 @@ class _Side:
 
     def part(self, job: Job) -> str:
         name = job.path if job.output == STANDARD else job.output
-        return hidden(self._base, f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.part")
+        return hidden(self._base, f"{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}.part")
 
     def join(self, jobs: Iterable[Job], *, keep: bool) -> None:
         parts = list(dict.fromkeys(map(self.part, jobs)))
@@ -168,6 +173,8 @@ class _Plan:
     run: Run
     sides: dict[str, _Side]
     owner: int
+    states: dict[Job, object] = field(default_factory=dict)
+    """Of inputs, before they are read."""
 
     def targets(self, job: Job) -> dict[str, str]:
         """Files beside the output, by the kind of their rows."""
@@ -199,30 +206,54 @@ class _Plan:
                 manifest = json.load(file)
             is_same = manifest["settings"] == self._settings(job) and manifest["input"]["bytes"] == size_of(job.path)
             is_same = is_same and manifest["output_bytes"] == size_of(job.output)
-            is_same = is_same and all(size_of(side.part(job)) is not None for side in self.sides.values())
+            is_same = is_same and all(manifest["parts"].get(part) == size_of(part) for part in self._parts(job))
             if is_same and manifest["input"]["sha256"] == digest_of(job.path):
                 return _Staged({name: int(manifest["counts"][name]) for name in COUNTS}, None)
         except (OSError, ValueError, KeyError, TypeError):  # none, or not ours
             return None
         return None
 
+    def _parts(self, job: Job) -> list[str]:
+        return [side.part(job) for side in self.sides.values()]
+
+    def units(self, job: Job) -> Generator[Unit, None, None]:
+        """Read a job's input."""
+        self.states.setdefault(job, state_of(job.path))
+        return read_units(job.path, job.file_format, self.run.options.text_field)
+
+    def facts(self, job: Job) -> dict[str, Any]:
+        """Size and digest of an input that has been read.
+
+        Raises
+        ------
+        CorpusError
+            If it isn't the same as before.
+        """
+        facts = {"bytes": size_of(job.path), "sha256": digest_of(job.path)} if _is_of_files(job) else {}
+        if state_of(job.path) != self.states[job]:
+            raise CorpusError(f"{job.path}: was changed while it was read; run again when nothing writes to it")
+        return facts
+
     def publish(self, job: Job, done: _Staged) -> None:
-        """Give a job's files their names: the output after what belongs to it, and the manifest last."""
+        """Give a job's files their names: the output after what belongs to it, and the manifest last; that of an earlier output goes first."""
         if done.facts is None:
             return
+        if _is_of_files(job):
+            remove(self._manifest(job))
         for path in (*self.targets(job).values(), job.output):
             publish(path, self.owner)
         own_errors = self._own_errors(job)
         if own_errors and not done.counts["errors"]:
             remove(own_errors)
         if _is_of_files(job):
-            made = {"input": done.facts, "settings": self._settings(job), "output_bytes": size_of(job.output), "counts": done.counts}
+            parts = {part: size_of(part) for part in self._parts(job)}
+            made = {"input": done.facts, "settings": self._settings(job), "output_bytes": size_of(job.output), "parts": parts, "counts": done.counts}
             with written(self._manifest(job)) as manifest:
                 json.dump(made, manifest)
 
 
 def _is_of_files(job: Job) -> bool:
-    return STANDARD not in (job.path, job.output)
+    return not (is_stream(job.path) or is_stream(job.output))
 
 
 def _tasks(jobs: Sequence[Job], plan: _Plan) -> Generator[tuple[int, Unit | Job | _Staged], None, None]:
@@ -241,7 +272,7 @@ def _tasks(jobs: Sequence[Job], plan: _Plan) -> Generator[tuple[int, Unit | Job 
         elif done := plan.finished(job):
             yield number, done
         else:
-            with closing(read_units(job.path, job.file_format, plan.run.options.text_field)) as units:
+            with closing(plan.units(job)) as units:
                 for unit in units:
                     yield number, unit
 
@@ -254,7 +285,7 @@ def _filter_job(detector: Detector, job: Job, plan: _Plan) -> _Staged:
     """Filter a file as a whole."""
     if done := plan.finished(job):
         return done
-    with closing(read_units(job.path, job.file_format, plan.run.options.text_field)) as units:
+    with closing(plan.units(job)) as units:
         return _write(job, (_Item(0, unit, _filter_unit(detector, job, unit, plan)) for unit in units), plan, Progress(None))
 
 
@@ -367,7 +398,8 @@ def _write(job: Job, items: Iterator[_Item], plan: _Plan, progress: Progress) ->
                 passed += result.passed
                 counts = {name: counts[name] + result.counts[name] for name in COUNTS}
                 progress.show(unit.stored, result.counts)
+    facts = plan.facts(job)
     if n_rows != passed + counts["documents"] or counts["documents"] != counts["written"] + counts["dropped"] + counts["errors"]:
         raise CorpusError(f"{job.path}: {n_rows} rows were read, {passed} without a document, but {counts}; this is a defect, don't use the output")
     progress.show(size_of(job.path) or 0, {}, ends=True)
-    return _Staged(counts, {"bytes": size_of(job.path), "sha256": digest_of(job.path)} if _is_of_files(job) else {})
+    return _Staged(counts, facts)
