@@ -253,6 +253,8 @@ def opened(path: str) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
             yield sys.stdin.buffer, sys.stdin.buffer
             return
         with open_bytes(path) as stored:
+            if path.endswith(COMPRESSIONS) and not is_stream(path) and size_of(path) == 0:
+                raise EOFError("it is empty, and packed nothing isn't")  # noqa: TRY301 - gzip reads it as a file without members
             if path.endswith(".gz"):
                 with gzip.open(stored, "rb") as file:
                     yield file, stored  # type: ignore[misc]  # a GzipFile reads bytes like any other

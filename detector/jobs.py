@@ -103,7 +103,7 @@ def check_no_input(jobs: Sequence[Job], others: Iterable[str] = ()) -> None:
     others = list(others)
     for path in (*(job.output for job in jobs), *others):
         if _identity(path) in inputs:
-            raise CorpusError(f"{path}: is an input, and would be written over; give another name")
+            raise CorpusError(f"{path}: is an input; give another name")
     names = [os.path.realpath(path) for path in (*{job.output for job in jobs}, *others) if not (is_remote(path) or is_stream(path))]
     for path in others:
         if names.count(os.path.realpath(path)) > 1:
