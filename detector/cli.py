@@ -23,7 +23,7 @@ from detector.model import LABELS, THRESHOLDS
 from detector.paragraphs import Paragraph
 from detector.persistence import SHA256, SHIPPED, ModelError
 from detector.results import OUTPUTS, Options
-from detector.run import Run, filter_corpus
+from detector.run import STOPS, Run, filter_corpus
 
 DOUBTFUL = (0.01, 0.99)
 RED, GREEN, GREY, PLAIN = "\033[31m", "\033[32m", "\033[90m", "\033[0m"
@@ -31,7 +31,6 @@ FAILED = 2
 """Exit code of a run that stopped on an error; what stands under an output's name is complete even then."""
 BY_SIGNAL = 128
 """Exit code of a run that a signal has stopped, less the number of the signal, as shells have it."""
-STOPS = [number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None))]
 SIGPIPE = 13
 
 

@@ -14,6 +14,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
+from multiprocessing import active_children
 from typing import IO, Any, Final, NamedTuple
 
 from joblib.externals.loky import BrokenProcessPool, ProcessPoolExecutor
@@ -50,7 +51,9 @@ AHEAD: Final = 2
 FILES_AHEAD: Final = 32
 """Whole files that wait for each worker: many, since those behind a long one are to be gone through meanwhile."""
 WATCH_SECONDS: Final = 0.1
-"""So often a worker looks whether the process that it works for is still there."""
+"""So often a worker looks whether the process that it works for is still there, and this, while workers start, whether they are."""
+STOPS: Final = [number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None))]
+"""Signals that ask to stop: Ctrl-C, a batch system, a terminal that is closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,7 +303,8 @@ def _results(detector: Detector, jobs: Sequence[Job], plan: _Plan) -> Generator[
                 elif isinstance(task, _Staged):
                     yield _Item(number, None, task)
         return
-    executor = _start_workers(detector, plan)
+    executor = ProcessPoolExecutor(plan.run.workers, initializer=_start_worker, initargs=(detector, plan))
+    is_done = False
     waiting: deque[tuple[int, Unit | None, Any]] = deque()
 
     def first() -> _Item:
@@ -308,6 +312,7 @@ def _results(detector: Detector, jobs: Sequence[Job], plan: _Plan) -> Generator[
         return _Item(number, unit, future if isinstance(future, _Staged) else future.result())
 
     try:
+        _start(executor)
         with closing(tasks):
             for number, task in tasks:
                 if isinstance(task, Unit):
@@ -319,13 +324,14 @@ def _results(detector: Detector, jobs: Sequence[Job], plan: _Plan) -> Generator[
                     yield first()
         while waiting:
             yield first()
+        is_done = True
     except BrokenProcessPool as error:
         raise CorpusError("a worker was stopped from outside, perhaps for want of memory; give fewer --workers") from error
     finally:
         complain = threading.excepthook
-        if waiting:  # the run is being stopped: the pool's own thread would complain that its workers are gone
+        if not is_done:  # the run is being stopped: the pool's own thread would complain that its workers are gone
             threading.excepthook = lambda args: None if type(args.thread).__name__ == POOL_THREAD else complain(args)
-        executor.shutdown(wait=True, kill_workers=bool(waiting))
+        executor.shutdown(wait=True, kill_workers=not is_done)
         threading.excepthook = complain
 
 
@@ -337,22 +343,42 @@ def _divided(unit: Unit, text_field: str) -> tuple[Unit, Unit]:
     return unit._replace(rows=unit.rows.select(names)), unit
 
 
-def _start_workers(detector: Detector, plan: _Plan) -> Any:
-    """Start processes that ignore Ctrl-C from their first moment, as they inherit it; so does this one until they have started."""
-    executor = ProcessPoolExecutor(plan.run.workers, initializer=_start_worker, initargs=(detector, plan))
+def _start(executor: Any) -> None:
+    """Start the processes of a pool, without signals to stop, which are for this process: it ends the others. They wait until all have started."""
     if threading.current_thread() is not threading.main_thread():  # which alone gets signals
-        return executor
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        return
+    if not hasattr(signal, "pthread_sigmask"):  # Windows: the processes inherit that they ignore Ctrl-C
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            executor.submit(os.getpid)
+        finally:
+            signal.signal(signal.SIGINT, before)
+        return
+
+    def check(*_: object) -> None:
+        if os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            raise BrokenProcessPool
+
+    signals = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    alarm = signal.signal(signal.SIGALRM, check)
+    signal.setitimer(signal.ITIMER_REAL, WATCH_SECONDS, WATCH_SECONDS)  # joblib would wait for ever for a process that dies before it is ready
     try:
         executor.submit(os.getpid)
+    except BaseException:
+        for process in active_children():  # the pool doesn't watch them yet, and Python would wait for them when it ends
+            if process.pid:
+                os.kill(process.pid, signal.SIGKILL)
+        raise
     finally:
-        signal.signal(signal.SIGINT, before)
-    return executor
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, alarm)
+        signal.pthread_sigmask(signal.SIG_SETMASK, signals)
 
 
 def _start_worker(detector: Detector, plan: _Plan) -> None:
-    """Keep what all tasks need; Ctrl-C is for the process that publishes, which ends this one."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Keep what all tasks need; signals to stop are for the process that publishes, which ends this one."""
+    for number in STOPS:
+        signal.signal(number, signal.SIG_IGN)
     _worker.append((detector, plan))
     if os.name == "posix":
         threading.Thread(target=_watch, args=(plan.owner,), daemon=True).start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -212,6 +213,24 @@ def test_streams_that_are_closed_or_full(tmp_path: Path, source: Path, redirect:
 def with_path() -> dict[str, str]:
     """The environment with this package, whatever the working directory."""
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH")]))}
+
+
+def test_a_worker_that_dies_before_it_is_ready_ends_the_run(tmp_path: Path, source: Path) -> None:
+    command = [*COMMAND, str(source), "-o", str(tmp_path / "out.jsonl"), "--workers", "2"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        while not (workers := workers_of(process.pid)):
+            assert process.poll() is None
+        os.kill(workers[0], signal.SIGKILL)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert err == "consent-detector: error: a worker was stopped from outside, perhaps for want of memory; give fewer --workers\n"
+    assert names(tmp_path) == ["in"]
+
+
+def workers_of(parent: int) -> list[int]:
+    rows = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True).stdout.splitlines()
+    found = [row.split(maxsplit=3) for row in rows]
+    return [int(pid) for pid, of, state, command in found if int(of) == parent and state[0] != "Z" and "popen_loky" in command]
 
 
 def test_want_of_memory_is_said_in_a_line(source: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:

@@ -27,8 +27,8 @@ class Fault(NamedTuple):
     what: str
     n: int
     make: Callable[[Scene, random.Random], object]
-    workers: tuple[int, ...] = (1, 1, 2)
-    settings: tuple[str, ...] = ("small", "long", "cut", "bad lines", "spans")
+    workers: tuple[int, ...] = (1, 1, 1, 2)
+    settings: tuple[str, ...] = ("small", "small", "long", "cut", "bad lines", "spans")
     ends_alone: bool = False
 
 
@@ -464,12 +464,12 @@ def faults() -> list[Fault]:
     found = []
     for name in ("KILL", "TERM", "INT", "HUP"):
         number = getattr(signal, f"SIG{name}")
-        for target, n, workers in (("command", 15, (1, 2)), ("a worker", 16 if name in ("KILL", "TERM") else 4, (2,)), ("all", 12, (1, 2, 2))):
+        for target, n, workers in (("command", 15, (1, 2)), ("a worker", 16 if name in ("KILL", "TERM") else 4, (2,)), ("all", 10, (1, 2))):
             found.append(Fault(f"SIG{name} to {target}", n, partial(signalled, number=number, target=target), workers))
-    found.append(Fault("SIGKILL to all, several times in a row", 8, partial(signalled, number=signal.SIGKILL, target="all", times=3)))
+    found.append(Fault("SIGKILL to all, several times in a row", 6, partial(signalled, number=signal.SIGKILL, target="all", times=3)))
     if can_mount():
         found += [
-            Fault("a disk that fills", 40, partial(full_disk, kind="space")),
+            Fault("a disk that fills", 36, partial(full_disk, kind="space")),
             Fault("a disk without room for more files", 12, partial(full_disk, kind="files")),
             Fault("a disk that can only be read", 10, read_only),
         ]

@@ -39,9 +39,9 @@ SIGNALLED = {-15: 15, -1: 1, -2: 2, 143: 15, 129: 1, 130: 2}
 
 def make_input(folder: Path, settings: str) -> None:
     """Files of every format; some with lines that can't be read, or with one file that is cut into units."""
-    corpus(folder, 1200 if settings == "long" else 40)
+    corpus(folder, 400 if settings == "long" else 40)
     if settings == "cut":
-        (folder / "long.jsonl").write_bytes((folder / "a.jsonl").read_bytes() * 600)
+        (folder / "long.jsonl").write_bytes((folder / "a.jsonl").read_bytes() * 300)
     if settings == "bad lines":
         (folder / "bad.jsonl").write_bytes("\n".join([*BAD, ""]).encode() + (folder / "a.jsonl").read_bytes())
 
@@ -178,18 +178,22 @@ class Scene:
     def attempt(self, process: subprocess.Popen[bytes], codes: Sequence[int] = (0, 2), says: str = "", *, writes_all: bool = True) -> Ended:
         """Wait for a disturbed run: it must end with one of these codes and a message that goes with it; where it ends well, all is written."""
         ended = self.finish(process)
-        lines = ended.err.splitlines()
+        lines = [line for line in ended.err.splitlines() if "resource_tracker" not in line]  # of joblib, when that of its processes was killed
         is_fine = ended.code in codes
+        if ended.code in (0, -9, *SIGNALLED) and lines and " documents read, " in lines[0]:  # a signal may come after the end
+            del lines[0]
         if ended.code == 0:
-            is_fine = is_fine and len(lines) <= 1 and all(" documents read, " in line for line in lines)
+            is_fine = is_fine and not lines
             for name in differing(contents(self.out), self.expected) if writes_all else ():
                 self.problem(f"ended well, but {name} isn't what an undisturbed run writes")
         elif ended.code == 2:
             is_fine = is_fine and len(lines) == 1 and lines[0].startswith("consent-detector: error: ") and says in lines[0]
             is_fine = is_fine and bool(PLACES.search(lines[0]))
         elif ended.code in SIGNALLED:
-            before_main = ended.code < 0 and "in main" not in ended.err
-            is_fine = is_fine and (before_main or (len(lines) == 1 and lines[0].startswith("consent-detector: stopped; ")))
+            is_outside = ended.code < 0 and (
+                not lines or (lines[-1] == "KeyboardInterrupt" and "in main" not in ended.err)
+            )  # before it can be caught
+            is_fine = is_fine and (is_outside or (len(lines) == 1 and lines[0].startswith("consent-detector: stopped; ")))
         elif ended.code not in (-9, 141):
             is_fine = False
         else:
