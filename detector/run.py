@@ -209,7 +209,7 @@ class _Plan:
                 manifest = json.load(file)
             is_same = manifest["settings"] == self._settings(job) and manifest["input"]["bytes"] == size_of(job.path)
             is_same = is_same and manifest["output_bytes"] == size_of(job.output)
-            is_same = is_same and all(manifest["parts"].get(part) == size_of(part) for part in self._parts(job))
+            is_same = is_same and all(manifest["parts"][part] == size_of(part) for part in self._parts(job))
             if is_same and manifest["input"]["sha256"] == digest_of(job.path):
                 return _Staged({name: int(manifest["counts"][name]) for name in COUNTS}, None)
         except (OSError, ValueError, KeyError, TypeError):  # none, or not ours

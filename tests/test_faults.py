@@ -126,6 +126,8 @@ def test_what_an_earlier_run_with_other_settings_left_is_not_taken_for_finished(
     assert main([*command, "--threshold", "1"]) == 0
     assert main([*command, "--threshold", "1", "--resume", "--removed", str(removed)]) == 0
     assert not read_jsonl(removed)
+    assert main([*command, "--threshold", "1", "--resume", "--removed", str(tmp_path / "new.jsonl")]) == 0
+    assert not read_jsonl(tmp_path / "new.jsonl")
 
     def publish(path: str, owner: int) -> None:
         files.publish(path, owner)
@@ -228,7 +230,7 @@ def test_a_worker_that_dies_before_it_is_ready_ends_the_run(tmp_path: Path, sour
 
 
 def workers_of(parent: int) -> list[int]:
-    rows = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True).stdout.splitlines()
+    rows = subprocess.run(["ps", "-A", "-ww", "-o", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True).stdout.splitlines()
     found = [row.split(maxsplit=3) for row in rows]
     return [int(pid) for pid, of, state, command in found if int(of) == parent and state[0] != "Z" and "popen_loky" in command]
 

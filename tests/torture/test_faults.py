@@ -11,12 +11,8 @@ from __future__ import annotations
 
 import os
 import random
-import tempfile
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-
-import pytest
 
 from tests.torture.conftest import Tried
 from tests.torture.faults import Fault, faults
@@ -29,14 +25,6 @@ AT_ONCE = 2
 """Runs at a time: there are moments enough in which each waits."""
 KILLED_BESIDES = 0.15
 """Share of runs that are killed once more before they are resumed."""
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder that another user can reach."""
-    with tempfile.TemporaryDirectory(dir=tempfile.gettempdir()) as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
 
 
 def disturbed(folder: Path, fault: Fault, number: int, references: References) -> list[str]:
@@ -58,18 +46,18 @@ def disturbed(folder: Path, fault: Fault, number: int, references: References) -
     return [f"FAULT_SEED={SEED} FAULT='{fault.what}:{number}' ({settings}, {scene.workers} workers): {problem}" for problem in scene.problems]
 
 
-def test_whatever_goes_wrong_nothing_is_lost(folder: Path, tried: Tried) -> None:
+def test_whatever_goes_wrong_nothing_is_lost(tmp_path: Path, tried: Tried) -> None:
     what, _, number = CHOSEN.partition(":")
     kinds = [fault for fault in faults() if not what or fault.what == what]
     cases = [(fault, i) for fault in kinds for i in range(fault.n) if not number or i == int(number)]
     assert len(cases) >= RUNS or CHOSEN
-    references = References(folder / "undisturbed")
+    references = References(tmp_path / "undisturbed")
     for settings in SETTINGS:
         references.get(settings)
         if settings in ("small", "long", "cut"):
             references.get(settings, other=True)
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        found = list(pool.map(lambda case: disturbed(folder, case[0], case[1], references), cases))
+        found = list(pool.map(lambda case: disturbed(tmp_path, case[0], case[1], references), cases))
     for fault in kinds:
         lost = [bool(problems) for (each, _), problems in zip(cases, found, strict=True) if each is fault]
         tried(f"runs with a fault: {fault.what}", len(lost), sum(lost))
