@@ -278,6 +278,8 @@ def changed(scene: Scene, rng: random.Random, kind: str) -> None:
     for name, found in contents(scene.out).items():
         if name.startswith("clean/") and found not in (scene.expected.get(name), after.get(name)):
             scene.problem(f"{name} is neither of the file before the change nor of that after")
+    if kind == "removed":  # its output stays
+        (scene.out / "clean" / place.relative_to(scene.folder / "in")).unlink(missing_ok=True)
     if ended.code == 0:
         scene.check_resumed(after)
     else:

@@ -34,6 +34,8 @@ OTHER = ["--threshold", "1"]
 """Other settings, which give another output: nothing is removed."""
 PLACES = re.compile(r"\b(in|out|temporary)/|standard (input|output)|a worker|not enough memory|Too many open files")
 """What an error names."""
+OF_JOBLIB = re.compile(r"resource_tracker|^ *warnings\.warn\(")
+"""Warnings of joblib's process that counts semaphores, when it or the workers were killed."""
 SIGNALLED = {-15: 15, -1: 1, -2: 2, 143: 15, 129: 1, 130: 2}
 
 
@@ -177,7 +179,7 @@ class Scene:
     def attempt(self, process: subprocess.Popen[bytes], codes: Sequence[int] = (0, 2), says: str = "", *, writes_all: bool = True) -> Ended:
         """Wait for a disturbed run: it must end with one of these codes and a message that goes with it; where it ends well, all is written."""
         ended = self.finish(process)
-        lines = [line for line in ended.err.splitlines() if "resource_tracker" not in line]  # of joblib, when that of its processes was killed
+        lines = [line for line in ended.err.splitlines() if not OF_JOBLIB.search(line)]
         is_fine = ended.code in codes
         if ended.code in (0, -9, *SIGNALLED) and lines and " documents read, " in lines[0]:  # a signal may come after the end
             del lines[0]
