@@ -45,10 +45,12 @@ def extra(module: str, what: str) -> Any:
     CorpusError
         With the line for pip, if it is not installed.
     """
+    name = module.partition(".")[0]
     try:
         return import_module(module)
     except ImportError as error:
-        name = module.partition(".")[0]
+        if not isinstance(error, ModuleNotFoundError):  # it is there, but too little memory, or another library's version
+            raise CorpusError(f"{what} needs {name}, which can't be loaded ({error})") from error
         raise CorpusError(f"{what} needs {name}, which is not installed: pip install 'consent-text-detector[corpus]'") from error
 
 
@@ -254,7 +256,7 @@ def opened(path: str) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
             return
         with open_bytes(path) as stored:
             if path.endswith(COMPRESSIONS) and not is_stream(path) and size_of(path) == 0:
-                raise EOFError("it is empty, and packed nothing isn't")  # noqa: TRY301 - gzip reads it as a file without members
+                raise EOFError("it is empty, which no packed file is")  # noqa: TRY301 - gzip reads it as a file without members
             if path.endswith(".gz"):
                 with gzip.open(stored, "rb") as file:
                     yield file, stored  # type: ignore[misc]  # a GzipFile reads bytes like any other

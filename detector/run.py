@@ -11,7 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from multiprocessing import active_children
@@ -331,7 +331,8 @@ def _results(detector: Detector, jobs: Sequence[Job], plan: _Plan) -> Generator[
         complain = threading.excepthook
         if not is_done:  # the run is being stopped: the pool's own thread would complain that its workers are gone
             threading.excepthook = lambda args: None if type(args.thread).__name__ == POOL_THREAD else complain(args)
-        executor.shutdown(wait=True, kill_workers=not is_done)
+        with suppress(*([] if is_done else [RuntimeError])):  # it has no thread to wait for
+            executor.shutdown(wait=True, kill_workers=not is_done)
         threading.excepthook = complain
 
 
@@ -364,10 +365,12 @@ def _start(executor: Any) -> None:
     signal.setitimer(signal.ITIMER_REAL, WATCH_SECONDS, WATCH_SECONDS)  # joblib would wait for ever for a process that dies before it is ready
     try:
         executor.submit(os.getpid)
-    except BaseException:
+    except BaseException as error:
         for process in active_children():  # the pool doesn't watch them yet, and Python would wait for them when it ends
             if process.pid:
                 os.kill(process.pid, signal.SIGKILL)
+        if type(error) is RuntimeError:  # of threading
+            raise CorpusError(f"no workers can be started ({error}); give fewer --workers") from error
         raise
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)

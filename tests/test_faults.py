@@ -15,6 +15,7 @@ import pytest
 
 from detector import files
 from detector.cli import main
+from detector.files import extra
 from detector.locks import LOCK
 from detector.results import Result, filter_unit
 from tests.test_cli import ARTICLE, PAGE, jsonl, read_jsonl
@@ -242,6 +243,24 @@ def test_want_of_memory_is_said_in_a_line(source: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr("detector.run.filter_unit", filtered)
     assert main(["filter", str(source)]) == 2
     assert capfd.readouterr().err == "consent-detector: error: not enough memory; give fewer --workers, or smaller documents\n"
+
+
+def test_a_package_that_cannot_be_loaded_is_not_said_to_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: str) -> None:
+        raise ImportError("libzstd.so: failed to map segment")
+
+    monkeypatch.setattr("detector.files.import_module", fail)
+    with pytest.raises(files.CorpusError, match=r"a.zst needs zstandard, which can't be loaded \(libzstd.so: failed to map segment\)"):
+        extra("zstandard", "a.zst")
+
+
+def test_where_no_workers_can_be_started_that_is_said(source: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    def submit(*_: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("detector.run.ProcessPoolExecutor.submit", submit)
+    assert main(["filter", str(source), "--workers", "2"]) == 2
+    assert capfd.readouterr().err == "consent-detector: error: no workers can be started (can't start new thread); give fewer --workers\n"
 
 
 def test_a_name_that_is_not_utf_8_is_a_name(tmp_path: Path, source: Path) -> None:

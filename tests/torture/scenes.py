@@ -34,8 +34,8 @@ OTHER = ["--threshold", "1"]
 """Other settings, which give another output: nothing is removed."""
 PLACES = re.compile(r"\b(in|out|temporary)/|standard (input|output)|a worker|not enough memory|Too many open files")
 """What an error names."""
-OF_JOBLIB = re.compile(r"resource_tracker|^ *warnings\.warn\(")
-"""Warnings of joblib's process that counts semaphores, when it or the workers were killed."""
+OF_OTHERS = re.compile(r"resource_tracker|^ *warnings\.warn\(|^<jemalloc>: ")
+"""Warnings of joblib's process that counts semaphores, when it or the workers were killed, and of pyarrow for want of memory."""
 SIGNALLED = {-15: 15, -1: 1, -2: 2, 143: 15, 129: 1, 130: 2}
 
 
@@ -179,7 +179,7 @@ class Scene:
     def attempt(self, process: subprocess.Popen[bytes], codes: Sequence[int] = (0, 2), says: str = "", *, writes_all: bool = True) -> Ended:
         """Wait for a disturbed run: it must end with one of these codes and a message that goes with it; where it ends well, all is written."""
         ended = self.finish(process)
-        lines = [line for line in ended.err.splitlines() if not OF_JOBLIB.search(line)]
+        lines = [line for line in ended.err.splitlines() if not OF_OTHERS.search(line)]
         is_fine = ended.code in codes
         if ended.code in (0, -9, *SIGNALLED) and lines and " documents read, " in lines[0]:  # a signal may come after the end
             del lines[0]
