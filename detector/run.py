@@ -357,9 +357,10 @@ def _start(executor: Any) -> None:
         return
 
     def check(*_: object) -> None:
-        if os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+        if _has_dead_child() and not had_dead_child:
             raise BrokenProcessPool
 
+    had_dead_child = _has_dead_child()
     signals = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
     alarm = signal.signal(signal.SIGALRM, check)
     signal.setitimer(signal.ITIMER_REAL, WATCH_SECONDS, WATCH_SECONDS)  # joblib would wait for ever for a process that dies before it is ready
@@ -376,6 +377,14 @@ def _start(executor: Any) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, alarm)
         signal.pthread_sigmask(signal.SIG_SETMASK, signals)
+
+
+def _has_dead_child() -> bool:
+    """Whether a process that this one has started has ended, and nobody has asked how."""
+    try:
+        return bool(os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT))
+    except ChildProcessError:
+        return False
 
 
 def _start_worker(detector: Detector, plan: _Plan) -> None:

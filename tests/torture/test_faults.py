@@ -41,6 +41,8 @@ def disturbed(folder: Path, fault: Fault, number: int, references: References) -
                 process.kill()
                 scene.attempt(process, (0, -9))
             scene.check_resumed()
+    except (OSError, ValueError, AssertionError) as error:
+        scene.problem(f"the test itself fails: {error!r}")
     finally:
         scene.close()
     return [f"FAULT_SEED={SEED} FAULT='{fault.what}:{number}' ({settings}, {scene.workers} workers): {problem}" for problem in scene.problems]
