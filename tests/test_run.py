@@ -401,7 +401,7 @@ def test_a_damaged_file_stops_the_run_whatever_is_skipped(tmp_path: Path, capfd:
 
 @pytest.mark.parametrize(("suffix", "module"), [(".jsonl.zst", "zstandard"), (".parquet", "pyarrow")])
 def test_what_needs_the_extra_says_how_to_get_it(tmp_path: Path, suffix: str, module: str) -> None:
-    (tmp_path / f"a{suffix}").write_bytes(b"")
+    (tmp_path / f"a{suffix}").write_bytes(b"x")
     code = f"import sys; sys.modules.update(dict.fromkeys({[module, f'{module}.parquet', 'orjson', 'fsspec', 'tqdm']}))\n"
     code += "from detector.cli import main; sys.exit(main(sys.argv[1:]))"
     for path in (str(tmp_path / f"a{suffix}"), f"memory://a{suffix}"):

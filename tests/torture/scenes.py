@@ -36,6 +36,8 @@ PLACES = re.compile(r"\b(in|out|temporary)/|standard (input|output)|a worker|not
 """What an error names."""
 OF_OTHERS = re.compile(r"resource_tracker|^ *warnings\.warn\(|^<jemalloc>: ")
 """Warnings of joblib's process that counts semaphores, when it or the workers were killed, and of pyarrow for want of memory."""
+CRASHES = (-11, -6)
+"""How libraries in C end where they get no memory."""
 SIGNALLED = {-15: 15, -1: 1, -2: 2, 143: 15, 129: 1, 130: 2}
 
 
@@ -195,7 +197,9 @@ class Scene:
                 not lines or (lines[-1] == "KeyboardInterrupt" and "in main" not in ended.err)
             )  # before it can be caught
             is_fine = is_fine and (is_outside or (len(lines) == 1 and lines[0].startswith("consent-detector: stopped; ")))
-        elif ended.code not in (-9, 141):
+        elif "Fatal Python error: init_import_site" in ended.err:  # Ctrl-C while Python itself starts
+            is_fine = -2 in codes
+        elif ended.code not in (-9, 141, *CRASHES):
             is_fine = False
         else:
             is_fine = is_fine and not lines
