@@ -28,7 +28,7 @@ gate: .venv/installed
 wheel: .venv/tested
 	$(BIN)/python tests/check_wheel.py
 
-# bad models, bad texts, bad files, a fuzzer: some minutes, and a table of what was tried; FUZZ_SECONDS for each target of the fuzzer
+# bad models, bad texts, bad files, a fuzzer, runs that are disturbed: some minutes, and a table of what was tried; FUZZ_SECONDS for each target of the fuzzer
 torture: .venv/tortured
 	$(BIN)/python -m pytest tests/torture
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
+import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -22,28 +25,79 @@ from detector.paragraphs import Paragraph, has_text
 from detector.persistence import SHA256, SHIPPED, ModelError
 from detector.results import OUTPUTS, Options
 from detector.review import CARRIED, MOST_DOCUMENTS, most_doubtful, page_of
-from detector.run import Run, filter_corpus
+from detector.run import STOPS, Run, filter_corpus
 
 DOUBTFUL = (0.01, 0.99)
 RED, GREEN, GREY, PLAIN = "\033[31m", "\033[32m", "\033[90m", "\033[0m"
 FAILED = 2
-"""Exit code of a run that stopped on an error; nothing stands under an output's name then."""
+"""Exit code of a run that stopped on an error; what stands under an output's name is complete even then."""
+BY_SIGNAL = 128
+"""Exit code of a run that a signal has stopped, less the number of the signal, as shells have it."""
+SIGPIPE = 13
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
+    _fill_standard_places()
     args = parse_args(argv)
     try:
-        return int(args.run(args))
+        with _stopped_cleanly():
+            return int(args.run(args))
+    except BrokenPipeError:  # the reader of our output has gone: nothing to say to anyone
+        code = BY_SIGNAL + SIGPIPE
     except (CorpusError, ModelError, OSError) as error:
-        if isinstance(error, BrokenPipeError):  # the reader of our output has gone: nothing to say to anyone
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return FAILED
-        print(f"consent-detector: error: {error}", file=sys.stderr)
-        return FAILED
-    except KeyboardInterrupt:
-        print("consent-detector: stopped; outputs that stand under their names are complete", file=sys.stderr)
-        return 130
+        code = _failed(str(error))
+    except MemoryError:
+        code = _failed("not enough memory; give fewer --workers, or smaller documents")
+    except KeyboardInterrupt as stop:
+        with suppress(OSError):
+            print("consent-detector: stopped; outputs that stand under their names are complete", file=sys.stderr)
+        code = BY_SIGNAL + (stop.args[0] if stop.args else signal.SIGINT)
+    try:
+        if sys.stdout:
+            sys.stdout.flush()
+    except OSError:  # Python would try again when it ends, and complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code
+
+
+def _failed(message: str) -> int:
+    with suppress(OSError):  # the exit code says it too
+        print(f"consent-detector: error: {message}", file=sys.stderr)
+    return FAILED
+
+
+def _fill_standard_places() -> None:
+    """Put nothing in the places of standard input, output and error that were closed: else the next file opened gets what is meant for them."""
+    for place in range(3):
+        try:
+            os.fstat(place)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - to the end
+
+
+@contextmanager
+def _stopped_cleanly() -> Iterator[None]:
+    """Let a request to stop, such as a batch system's, do what Ctrl-C does: end the workers and remove what is not complete. One is enough."""
+
+    def stop(number: int, _: object) -> None:
+        for each in before:
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt(number)
+
+    before = {}
+    if threading.current_thread() is threading.main_thread():  # which alone gets signals
+        before = {number: signal.getsignal(number) for number in STOPS}
+        before = {number: now for number, now in before.items() if now in (signal.SIG_DFL, signal.default_int_handler)}  # not where nohup ignores it
+    for number in before:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -313,7 +367,7 @@ def run_explain(args: argparse.Namespace) -> int:
     """
     detector = Detector.load(args.model, args.threshold, sha256=args.model_sha256)
     for path, output, file_format in jobs_of(args.inputs, args.to, args.format):
-        colour = output == STANDARD and sys.stdout.isatty() and "NO_COLOR" not in os.environ
+        colour = output == STANDARD and bool(sys.stdout) and sys.stdout.isatty() and "NO_COLOR" not in os.environ
         with written(output) as out:
             for record in read_records(path, file_format, args.text_field, args.max_document_bytes):
                 found = [e for e in detector.explain(record.text) if _is_shown(e, args.only)]

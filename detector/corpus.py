@@ -548,17 +548,17 @@ def _of_line(raw: bytes, place: str, row: int, text_field: str) -> Record:
     return Record(place, text, row, raw, fields, is_line=True)
 
 
-def json_line(fields: dict[str, Any]) -> str:
-    r"""One line of JSON; lone surrogates, which UTF-8 can't hold, are escaped.
+def json_line(fields: dict[str, Any], indent: int | None = None) -> str:
+    r"""One line of JSON, or several, indented; lone surrogates, which UTF-8 can't hold, are escaped.
 
     Examples
     --------
     >>> json_line({"text": "naïve"}), json_line({"text": "\\ud800"})
     ('{"text": "naïve"}', '{"text": "\\\\ud800"}')
     """
-    line = json.dumps(fields, ensure_ascii=False)
+    line = json.dumps(fields, ensure_ascii=False, indent=indent)
     try:
         line.encode()
     except UnicodeEncodeError:
-        return json.dumps(fields)
+        return json.dumps(fields, indent=indent)
     return line

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import gzip
 import hashlib
 import io
 import os
+import stat
 import sys
 import zlib
 from collections import defaultdict
@@ -44,10 +46,12 @@ def extra(module: str, what: str) -> Any:
     CorpusError
         With the line for pip, if it is not installed.
     """
+    name = module.partition(".")[0]
     try:
         return import_module(module)
     except ImportError as error:
-        name = module.partition(".")[0]
+        if not isinstance(error, ModuleNotFoundError):  # it is there, but too little memory, or another library's version
+            raise CorpusError(f"{what} needs {name}, which can't be loaded ({error})") from error
         raise CorpusError(f"{what} needs {name}, which is not installed: pip install 'consent-text-detector[corpus]'") from error
 
 
@@ -109,10 +113,33 @@ def size_of(path: str) -> int | None:
         return None
 
 
+def state_of(path: str) -> object:
+    """What changes when a file does; None for what is no file, such as a pipe, and where a remote file system doesn't tell."""
+    try:
+        if is_remote(path):
+            system, inner = _file_system(path)
+            return system.ukey(inner)
+        facts = Path(path).stat()
+    except (OSError, NotImplementedError):
+        return None
+    return (facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns) if stat.S_ISREG(facts.st_mode) else None
+
+
 def digest_of(path: str) -> str:
     """SHA-256 of a file as it is stored."""
     with open_bytes(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # any file of bytes does
+
+
+def is_stream(path: str) -> bool:
+    """Whether bytes go from or to a path as they come: standard input and output, pipes and devices have no name to be renamed to, or read twice."""
+    if path == STANDARD or is_remote(path):
+        return path == STANDARD
+    try:
+        mode = Path(path).stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def is_directory(path: str) -> bool:
@@ -138,12 +165,12 @@ def make_directory(path: str) -> None:
 
 
 def rename(path: str, target: str) -> None:
-    """Give a file its final name, in place of any that had it."""
+    """Give a file its final name, in place of any that had it; where that is a link, the link stays."""
     if is_remote(path):
         system, inner = _file_system(path)
         system.mv(inner, _file_system(target)[1])
     else:
-        os.replace(path, target)
+        os.replace(path, os.path.realpath(target))
 
 
 def remove(path: str) -> None:
@@ -169,17 +196,18 @@ def hidden(path: str, ending: str) -> str:
 
 
 def _temporary(path: str, owner: int) -> str:
-    return hidden(path, f"{owner}.tmp")
+    return hidden(path if is_remote(path) else os.path.realpath(path), f"{owner}.tmp")
 
 
 def remove_leftovers(paths: Iterable[str]) -> None:
     """Remove what runs that were killed left of local outputs. Each folder is listed once: there may be many outputs in it."""
-    names = defaultdict(set)
+    names: defaultdict[str, set[str]] = defaultdict(set)
     for path in paths:
-        if path != STANDARD and not is_remote(path):
-            names[Path(path).parent].add(Path(path).name)
+        if not is_stream(path) and not is_remote(path):
+            folder, name = os.path.split(os.path.realpath(path))
+            names[folder].add(name)
     for folder, own in names.items():
-        for leftover in folder.glob(".*.tmp"):
+        for leftover in Path(folder).glob(".*.tmp"):
             if leftover.name[1:].rpartition(".")[0].rpartition(".")[0] in own:
                 leftover.unlink(missing_ok=True)
 
@@ -224,9 +252,12 @@ def opened(path: str) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
     """
     try:
         if path == STANDARD:
+            _check_open(sys.stdin)
             yield sys.stdin.buffer, sys.stdin.buffer
             return
         with open_bytes(path) as stored:
+            if path.endswith(COMPRESSIONS) and not is_stream(path) and size_of(path) == 0:
+                raise EOFError("it is empty, which no packed file is")  # noqa: TRY301 - gzip reads it as a file without members
             if path.endswith(".gz"):
                 with gzip.open(stored, "rb") as file:
                     yield file, stored  # type: ignore[misc]  # a GzipFile reads bytes like any other
@@ -238,6 +269,11 @@ def opened(path: str) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
         if isinstance(error, BrokenPipeError):
             raise
         raise CorpusError(f"{name_of(path)}: can't be read ({error.strerror if isinstance(error, OSError) and error.strerror else error})") from error
+
+
+def _check_open(stream: object) -> None:
+    if stream is None:
+        raise OSError(errno.EBADF, "it is closed")
 
 
 class _Zstandard(io.RawIOBase):
@@ -290,7 +326,7 @@ def staged(path: str, owner: int) -> Iterator[IO[bytes]]:
     Parameters
     ----------
     path : str
-        ``-`` is standard output, which is not staged.
+        ``-`` is standard output, which is not staged, nor is a pipe or a device.
     owner : int
         Process that will publish it.
 
@@ -300,8 +336,14 @@ def staged(path: str, owner: int) -> Iterator[IO[bytes]]:
         If it can't be written.
     """
     if path == STANDARD:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        with _writing("standard output"):
+            _check_open(sys.stdout)
+            yield sys.stdout.buffer
+            sys.stdout.buffer.flush()
+        return
+    if is_stream(path):
+        with _writing(path), open_bytes(path, "wb") as file:
+            yield file
         return
     temporary = _temporary(path, owner)
     with _writing(path):
@@ -321,7 +363,7 @@ def publish(path: str, owner: int) -> None:
     CorpusError
         If that can't be done; a file of that name is left as it was.
     """
-    if path != STANDARD:
+    if not is_stream(path):
         temporary = _temporary(path, owner)
         with _writing(path):
             try:
@@ -400,9 +442,27 @@ def found(pattern: str) -> list[tuple[str, str]] | None:
         paths = [str(path) for path in (system.find(inner) if system.isdir(inner) else system.glob(inner)) if not system.isdir(path)]
         pairs = [(str(system.unstrip_protocol(path)), path[len(_root(inner, "/")) :].lstrip("/")) for path in sorted(paths)]
     else:
-        places = map(Path, glob.glob(f"{glob.escape(pattern)}/**" if Path(pattern).is_dir() else pattern, recursive=True))  # noqa: PTH207 - any root
-        pairs = [(str(path), os.path.relpath(path, _root(pattern, os.sep) or ".")) for path in sorted(places) if path.is_file()]
+        places = _below(pattern) if Path(pattern).is_dir() else map(Path, glob.glob(pattern, recursive=True))  # noqa: PTH207 - any root
+        pairs = [
+            (str(path), os.path.relpath(path, _root(pattern, os.sep) or ".")) for path in sorted(places) if path.is_file() or _leads_nowhere(path)
+        ]
     return [(path, name) for path, name in pairs if not any(part.startswith(".") for part in Path(name).parts)]
+
+
+def _below(folder: str) -> Iterator[Path]:
+    """Files of a directory and those below it. One that can't be read is an error, where a glob would leave it out."""
+
+    def fail(error: OSError) -> None:
+        raise CorpusError(f"{error.filename}: can't be read ({error.strerror})") from error
+
+    for place, folders, names in os.walk(folder, onerror=fail, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (Path(place, name) for name in names)
+
+
+def _leads_nowhere(path: Path) -> bool:
+    """Whether it is a link to nothing: it is taken for a file, so that the run stops at it, where it would be missed."""
+    return path.is_symlink() and not path.exists()
 
 
 def _root(pattern: str, separator: str) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from detector.corpus import CorpusError, Format, format_of, known_format
-from detector.files import COMPRESSIONS, STANDARD, found, is_directory, make_directory
+from detector.files import COMPRESSIONS, STANDARD, found, is_directory, is_remote, is_stream, make_directory
 
 
 class Job(NamedTuple):
@@ -55,6 +55,7 @@ def jobs_of(inputs: Sequence[str], to: str, given: Format | None = None, output:
         for folder in dict.fromkeys(job.output.rpartition("/")[0] for job in jobs):
             make_directory(folder)
     _check_names(jobs)
+    check_no_input(jobs)
     if output:
         _check_formats(jobs, output)
     return jobs
@@ -107,6 +108,43 @@ def _check_names(jobs: list[Job]) -> None:
         if job.output != STANDARD and job.output in names:
             raise CorpusError(f"two inputs would be written to {job.output}; give them one by one")
         names.add(job.output)
+
+
+def check_no_input(jobs: Sequence[Job], others: Iterable[str] = ()) -> None:
+    """Check that nothing is written over an input, or over another output.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+    others : iterable of str
+        What is written beside their outputs.
+
+    Raises
+    ------
+    CorpusError
+    """
+    inputs = {name for job in jobs if (name := _identity(job.path))}
+    others = list(others)
+    for path in (*(job.output for job in jobs), *others):
+        if _identity(path) in inputs:
+            raise CorpusError(f"{path}: is an input; give another name")
+    names = [os.path.realpath(path) for path in (*{job.output for job in jobs}, *others) if not (is_remote(path) or is_stream(path))]
+    for path in others:
+        if names.count(os.path.realpath(path)) > 1:
+            raise CorpusError(f"{path}: would be written twice in one run; give another name")
+
+
+def _identity(path: str) -> object:
+    """What is the same for two names of one file; None if there is none."""
+    if is_stream(path):
+        return None
+    if is_remote(path):
+        return path
+    try:
+        facts = os.stat(path)  # noqa: PTH116 - as for any path
+    except OSError:
+        return None
+    return facts.st_dev, facts.st_ino
 
 
 def _check_formats(jobs: list[Job], output: str) -> None:

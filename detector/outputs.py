@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from typing import IO, Any, Final
 
 from detector.corpus import Unit
-from detector.files import extra, open_bytes, packed, size_of
+from detector.files import CorpusError, extra, open_bytes, packed, size_of
 from detector.jobs import Job
 from detector.results import COUNTS, Options, Result, changed_rows
 
@@ -43,8 +43,11 @@ class ParquetOutput:
         self._parquet = extra("pyarrow.parquet", f"{job.path}: Parquet")
         self._stored = stored
         self._options = options
-        with open_bytes(job.path) as file:
-            facts = self._parquet.read_metadata(file)
+        try:
+            with open_bytes(job.path) as file:
+                facts = self._parquet.read_metadata(file)
+        except (OSError, extra("pyarrow", "Parquet").ArrowException) as error:  # it has been read, but is another now
+            raise CorpusError(f"{job.path}: can't be read ({getattr(error, 'strerror', None) or error})") from error
         name = facts.row_group(0).column(0).compression if facts.num_row_groups else "SNAPPY"
         self._compression = {"UNCOMPRESSED": "NONE", "LZ4_RAW": "LZ4"}.get(name, name)
         self._writer: Any = None

@@ -11,20 +11,22 @@ import threading
 import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack, closing, suppress
+from dataclasses import asdict, dataclass, field
 from itertools import groupby
+from multiprocessing import active_children
 from typing import IO, Any, Final, NamedTuple
 
 from joblib.externals.loky import BrokenProcessPool, ProcessPoolExecutor
 
-from detector.corpus import CorpusError, Unit, from_file, in_file, read_units
+from detector.corpus import CorpusError, Unit, from_file, in_file, json_line, read_units
 from detector.files import (
     BUFFER_BYTES,
     STANDARD,
     digest_of,
     hidden,
     is_private,
+    is_stream,
     open_bytes,
     packed,
     publish,
@@ -32,11 +34,13 @@ from detector.files import (
     remove_leftovers,
     size_of,
     staged,
+    state_of,
     written,
     written_bytes,
 )
 from detector.filtering import Detector
-from detector.jobs import Job
+from detector.jobs import Job, check_no_input
+from detector.locks import held
 from detector.outputs import ParquetOutput, PlainOutput, Progress, showing
 from detector.results import COUNTS, Options, Result, filter_unit
 
@@ -47,7 +51,9 @@ AHEAD: Final = 2
 FILES_AHEAD: Final = 32
 """Whole files that wait for each worker: many, since those behind a long one are to be gone through meanwhile."""
 WATCH_SECONDS: Final = 0.1
-"""So often a worker looks whether the process that it works for is still there."""
+"""So often a worker looks whether the process that it works for is still there, and this, while workers start, whether they are."""
+STOPS: Final = [number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None))]
+"""Signals that ask to stop: Ctrl-C, a batch system, a terminal that is closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +106,8 @@ def filter_corpus(detector: Detector, jobs: Sequence[Job], run: Run) -> dict[str
         spool = stack.enter_context(tempfile.TemporaryDirectory()) if STANDARD in (run.removed, run.errors) else ""
         sides = {kind: _Side(target, spool) for kind, target in (("removed", run.removed), ("errors", run.errors)) if target}
         plan = _Plan(run, sides, os.getpid())
+        check_no_input(jobs, filter(None, [run.removed, run.errors, run.stats]))
+        stack.enter_context(held(path for path in (*(job.output for job in jobs), run.removed, run.errors, run.stats) if path))
         stack.push(lambda error, *_: remove_leftovers(plan.paths(jobs)) if error else None)
         remove_leftovers(plan.paths(jobs))
         progress = stack.enter_context(showing(jobs))
@@ -115,7 +123,7 @@ def filter_corpus(detector: Detector, jobs: Sequence[Job], run: Run) -> dict[str
     if run.stats:
         files = [{"input": job.path, "output": job.output, **each} for job, each in zip(jobs, counts_of, strict=True)]
         with written(run.stats) as out:
-            out.write(json.dumps({**counts, "files": files}, indent=1, ensure_ascii=False) + "\n")
+            out.write(json_line({**counts, "files": files}, indent=1) + "\n")
     return counts
 
 
@@ -143,7 +151,7 @@ class _Side:
 
     def part(self, job: Job) -> str:
         name = job.path if job.output == STANDARD else job.output
-        return hidden(self._base, f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.part")
+        return hidden(self._base, f"{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}.part")
 
     def join(self, jobs: Iterable[Job], *, keep: bool) -> None:
         parts = list(dict.fromkeys(map(self.part, jobs)))
@@ -168,6 +176,8 @@ class _Plan:
     run: Run
     sides: dict[str, _Side]
     owner: int
+    states: dict[Job, object] = field(default_factory=dict)
+    """Of inputs, before they are read."""
 
     def targets(self, job: Job) -> dict[str, str]:
         """Files beside the output, by the kind of their rows."""
@@ -199,30 +209,54 @@ class _Plan:
                 manifest = json.load(file)
             is_same = manifest["settings"] == self._settings(job) and manifest["input"]["bytes"] == size_of(job.path)
             is_same = is_same and manifest["output_bytes"] == size_of(job.output)
-            is_same = is_same and all(size_of(side.part(job)) is not None for side in self.sides.values())
+            is_same = is_same and all(manifest["parts"][part] == size_of(part) for part in self._parts(job))
             if is_same and manifest["input"]["sha256"] == digest_of(job.path):
                 return _Staged({name: int(manifest["counts"][name]) for name in COUNTS}, None)
         except (OSError, ValueError, KeyError, TypeError):  # none, or not ours
             return None
         return None
 
+    def _parts(self, job: Job) -> list[str]:
+        return [side.part(job) for side in self.sides.values()]
+
+    def units(self, job: Job) -> Generator[Unit, None, None]:
+        """Read a job's input."""
+        self.states.setdefault(job, state_of(job.path))
+        return read_units(job.path, job.file_format, self.run.options.text_field, self.run.options.max_document_bytes)
+
+    def facts(self, job: Job) -> dict[str, Any]:
+        """Size and digest of an input that has been read.
+
+        Raises
+        ------
+        CorpusError
+            If it isn't the same as before.
+        """
+        facts = {"bytes": size_of(job.path), "sha256": digest_of(job.path)} if _is_of_files(job) else {}
+        if state_of(job.path) != self.states[job]:
+            raise CorpusError(f"{job.path}: was changed while it was read; run again when nothing writes to it")
+        return facts
+
     def publish(self, job: Job, done: _Staged) -> None:
-        """Give a job's files their names: the output after what belongs to it, and the manifest last."""
+        """Give a job's files their names: the output after what belongs to it, and the manifest last; that of an earlier output goes first."""
         if done.facts is None:
             return
+        if _is_of_files(job):
+            remove(self._manifest(job))
         for path in (*self.targets(job).values(), job.output):
             publish(path, self.owner)
         own_errors = self._own_errors(job)
         if own_errors and not done.counts["errors"]:
             remove(own_errors)
         if _is_of_files(job):
-            made = {"input": done.facts, "settings": self._settings(job), "output_bytes": size_of(job.output), "counts": done.counts}
+            parts = {part: size_of(part) for part in self._parts(job)}
+            made = {"input": done.facts, "settings": self._settings(job), "output_bytes": size_of(job.output), "parts": parts, "counts": done.counts}
             with written(self._manifest(job)) as manifest:
                 json.dump(made, manifest)
 
 
 def _is_of_files(job: Job) -> bool:
-    return STANDARD not in (job.path, job.output)
+    return not (is_stream(job.path) or is_stream(job.output))
 
 
 def _tasks(jobs: Sequence[Job], plan: _Plan) -> Generator[tuple[int, Unit | Job | _Staged], None, None]:
@@ -241,7 +275,7 @@ def _tasks(jobs: Sequence[Job], plan: _Plan) -> Generator[tuple[int, Unit | Job 
         elif done := plan.finished(job):
             yield number, done
         else:
-            with closing(read_units(job.path, job.file_format, plan.run.options.text_field, plan.run.options.max_document_bytes)) as units:
+            with closing(plan.units(job)) as units:
                 for unit in units:
                     yield number, unit
 
@@ -254,7 +288,7 @@ def _filter_job(detector: Detector, job: Job, plan: _Plan) -> _Staged:
     """Filter a file as a whole."""
     if done := plan.finished(job):
         return done
-    with closing(read_units(job.path, job.file_format, plan.run.options.text_field, plan.run.options.max_document_bytes)) as units:
+    with closing(plan.units(job)) as units:
         return _write(job, (_Item(0, unit, _filter_unit(detector, job, unit, plan)) for unit in units), plan, Progress(None))
 
 
@@ -269,7 +303,8 @@ def _results(detector: Detector, jobs: Sequence[Job], plan: _Plan) -> Generator[
                 elif isinstance(task, _Staged):
                     yield _Item(number, None, task)
         return
-    executor = _start_workers(detector, plan)
+    executor = ProcessPoolExecutor(plan.run.workers, initializer=_start_worker, initargs=(detector, plan))
+    is_done = False
     waiting: deque[tuple[int, Unit | None, Any]] = deque()
 
     def first() -> _Item:
@@ -277,6 +312,7 @@ def _results(detector: Detector, jobs: Sequence[Job], plan: _Plan) -> Generator[
         return _Item(number, unit, future if isinstance(future, _Staged) else future.result())
 
     try:
+        _start(executor)
         with closing(tasks):
             for number, task in tasks:
                 if isinstance(task, Unit):
@@ -288,13 +324,15 @@ def _results(detector: Detector, jobs: Sequence[Job], plan: _Plan) -> Generator[
                     yield first()
         while waiting:
             yield first()
+        is_done = True
     except BrokenProcessPool as error:
         raise CorpusError("a worker was stopped from outside, perhaps for want of memory; give fewer --workers") from error
     finally:
         complain = threading.excepthook
-        if waiting:  # the run is being stopped: the pool's own thread would complain that its workers are gone
+        if not is_done:  # the run is being stopped: the pool's own thread would complain that its workers are gone
             threading.excepthook = lambda args: None if type(args.thread).__name__ == POOL_THREAD else complain(args)
-        executor.shutdown(wait=True, kill_workers=bool(waiting))
+        with suppress(*([] if is_done else [RuntimeError])):  # it has no thread to wait for
+            executor.shutdown(wait=True, kill_workers=not is_done)
         threading.excepthook = complain
 
 
@@ -306,22 +344,53 @@ def _divided(unit: Unit, text_field: str) -> tuple[Unit, Unit]:
     return unit._replace(rows=unit.rows.select(names)), unit
 
 
-def _start_workers(detector: Detector, plan: _Plan) -> Any:
-    """Start processes that ignore Ctrl-C from their first moment, as they inherit it; so does this one until they have started."""
-    executor = ProcessPoolExecutor(plan.run.workers, initializer=_start_worker, initargs=(detector, plan))
+def _start(executor: Any) -> None:
+    """Start the processes of a pool, without signals to stop, which are for this process: it ends the others. They wait until all have started."""
     if threading.current_thread() is not threading.main_thread():  # which alone gets signals
-        return executor
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        return
+    if not hasattr(signal, "pthread_sigmask"):  # Windows: the processes inherit that they ignore Ctrl-C
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            executor.submit(os.getpid)
+        finally:
+            signal.signal(signal.SIGINT, before)
+        return
+
+    def check(*_: object) -> None:
+        if _has_dead_child() and not had_dead_child:
+            raise BrokenProcessPool
+
+    had_dead_child = _has_dead_child()
+    signals = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    alarm = signal.signal(signal.SIGALRM, check)
+    signal.setitimer(signal.ITIMER_REAL, WATCH_SECONDS, WATCH_SECONDS)  # joblib would wait for ever for a process that dies before it is ready
     try:
         executor.submit(os.getpid)
+    except BaseException as error:
+        for process in active_children():  # the pool doesn't watch them yet, and Python would wait for them when it ends
+            if process.pid:
+                os.kill(process.pid, signal.SIGKILL)
+        if type(error) is RuntimeError:  # of threading
+            raise CorpusError(f"no workers can be started ({error}); give fewer --workers") from error
+        raise
     finally:
-        signal.signal(signal.SIGINT, before)
-    return executor
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, alarm)
+        signal.pthread_sigmask(signal.SIG_SETMASK, signals)
+
+
+def _has_dead_child() -> bool:
+    """Whether a process that this one has started has ended, and nobody has asked how."""
+    try:
+        return bool(os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT))
+    except ChildProcessError:
+        return False
 
 
 def _start_worker(detector: Detector, plan: _Plan) -> None:
-    """Keep what all tasks need; Ctrl-C is for the process that publishes, which ends this one."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Keep what all tasks need; signals to stop are for the process that publishes, which ends this one."""
+    for number in STOPS:
+        signal.signal(number, signal.SIG_IGN)
     _worker.append((detector, plan))
     if os.name == "posix":
         threading.Thread(target=_watch, args=(plan.owner,), daemon=True).start()
@@ -367,7 +436,8 @@ def _write(job: Job, items: Iterator[_Item], plan: _Plan, progress: Progress) ->
                 passed += result.passed
                 counts = {name: counts[name] + result.counts[name] for name in COUNTS}
                 progress.show(unit.stored, result.counts)
+    facts = plan.facts(job)
     if n_rows != passed + counts["documents"] or counts["documents"] != counts["written"] + counts["dropped"] + counts["errors"]:
         raise CorpusError(f"{job.path}: {n_rows} rows were read, {passed} without a document, but {counts}; this is a defect, don't use the output")
     progress.show(size_of(job.path) or 0, {}, ends=True)
-    return _Staged(counts, {"bytes": size_of(job.path), "sha256": digest_of(job.path)} if _is_of_files(job) else {})
+    return _Staged(counts, facts)

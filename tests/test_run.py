@@ -323,8 +323,8 @@ def is_there(group: int) -> bool:
     return True
 
 
-@pytest.mark.parametrize("n_files", [1, 4])
-def test_ctrl_c_ends_cleanly(tmp_path: Path, n_files: int) -> None:
+@pytest.mark.parametrize(("n_files", "number"), [(1, signal.SIGINT), (4, signal.SIGINT), (1, signal.SIGHUP), (4, signal.SIGTERM)])
+def test_ctrl_c_and_requests_to_stop_end_cleanly(tmp_path: Path, n_files: int, number: int) -> None:
     source, out = tmp_path / "in", tmp_path / "out"
     source.mkdir()
     out.mkdir()
@@ -336,10 +336,11 @@ def test_ctrl_c_ends_cleanly(tmp_path: Path, n_files: int) -> None:
         while not (started := list(out.glob(".*.tmp"))) and process.poll() is None:
             time.sleep(0.05)
         assert started
-        os.killpg(process.pid, signal.SIGINT)
+        for _ in range(2):  # the second comes while it ends
+            os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
         _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "Traceback" not in err
+    assert process.returncode == 128 + number
+    assert err == "consent-detector: stopped; outputs that stand under their names are complete\n"
     assert not list(out.iterdir())
 
 
@@ -403,7 +404,7 @@ def test_a_damaged_file_stops_the_run_whatever_is_skipped(tmp_path: Path, capfd:
 
 @pytest.mark.parametrize(("suffix", "module"), [(".jsonl.zst", "zstandard"), (".parquet", "pyarrow")])
 def test_what_needs_the_extra_says_how_to_get_it(tmp_path: Path, suffix: str, module: str) -> None:
-    (tmp_path / f"a{suffix}").write_bytes(b"")
+    (tmp_path / f"a{suffix}").write_bytes(b"x")
     code = f"import sys; sys.modules.update(dict.fromkeys({[module, f'{module}.parquet', 'orjson', 'fsspec', 'tqdm']}))\n"
     code += "from detector.cli import main; sys.exit(main(sys.argv[1:]))"
     for path in (str(tmp_path / f"a{suffix}"), f"memory://a{suffix}"):
