@@ -17,10 +17,9 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from build import ProjectBuilder
 from build.env import DefaultIsolatedEnv
 from pyproject_hooks import quiet_subprocess_runner
-
-from build import ProjectBuilder
 
 ROOT = Path(__file__).parent.parent
 PAGE = "The harbour reopens on Monday, the council said.\n\nWe use cookies to personalise content and ads.\nAccept all cookies\n"
