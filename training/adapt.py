@@ -71,10 +71,13 @@ class Rows:
     blocks : list of csr_matrix of float32
     bounds : list of int
         Block i has the rows ``bounds[i]:bounds[i + 1]``.
+    on_disk : bool
+        Whether any block is a file.
     """
 
     blocks: list[sp.csr_matrix]
     bounds: list[int]
+    on_disk: bool = False
 
     @classmethod
     def of(cls, texts: Sequence[str], model: Model, folder: Path) -> Rows:
@@ -86,7 +89,7 @@ class Rows:
             held += block.nnz
             blocks.append(block if held <= IN_MEMORY else _on_disk(block, folder / f"{start}"))
             bounds.append(start + len(some))
-        return cls(blocks, bounds)
+        return cls(blocks, bounds, held > IN_MEMORY)
 
     def __iter__(self) -> Iterator[tuple[slice, sp.csr_matrix]]:
         """Each block with the rows that it holds."""
@@ -96,7 +99,7 @@ class Rows:
     def narrowed(self) -> tuple[NDArray[np.intp], Rows]:
         """The n-grams that occur, and the rows in terms of these; rows on disk stay as they are, with all n-grams."""
         n = self.blocks[0].shape[1] if self.blocks else 0
-        if any(isinstance(block.data, np.memmap) for block in self.blocks):
+        if self.on_disk:
             return np.arange(n), self
         used = np.zeros(n, np.bool_)
         for block in self.blocks:

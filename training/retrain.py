@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -204,7 +204,7 @@ def retrain(
     if gate is not None:
         flips["the gate"] = Flips.of(outcomes(Detector(model), *gate), outcomes(Detector(final), *gate))
     report = Report(len(documents), figures, len(out), len({d.group for d in out}), flips)
-    return replace(final, card={**model.card}), report
+    return final, report
 
 
 def cost(some: Iterable[Outcome]) -> int:
