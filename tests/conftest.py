@@ -28,8 +28,9 @@ def joined_lines() -> list[str]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _interruptible() -> None:
-    """Take Ctrl-C: a shell that starts something in the background makes it ignore that, and with it all that it starts."""
+    """Take Ctrl-C and the end of a terminal: what a shell starts in the background ignores the one, what nohup starts the other, and all below it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

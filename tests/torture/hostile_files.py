@@ -94,13 +94,13 @@ def others() -> Iterator[tuple[str, bytes, str]]:
     yield "junk-behind.txt.gz", packed + b"junk", "can't be read"
     yield "wrong-checksum.txt.gz", packed[:-8] + bytes(4) + packed[-4:], "can't be read"
     yield "not-packed.txt.gz", page, "can't be read"
-    yield "nothing.txt.gz", b"", READ
+    yield "nothing.txt.gz", b"", "it is empty"
     yield "many-members.txt.gz", gzip.compress(b"") * 20_000 + packed, READ
     frame = zstandard.compress(page)
     yield "cut-off.txt.zst", frame[:-3], "ends too early"
     yield "junk-behind.txt.zst", frame + b"junk", "can't be read"
     yield "not-packed.txt.zst", page, "can't be read"
-    yield "nothing.txt.zst", b"", READ
+    yield "nothing.txt.zst", b"", "it is empty"
     yield "many-frames.txt.zst", zstandard.compress(b"") * 20_000 + frame, READ
     yield "a-window-of-a-gigabyte.txt.zst", b"\x28\xb5\x2f\xfd\x00\xa0" + b"\x01\x00\x00", "can't be read"
     yield "not-Parquet.parquet", page, "can't be read"
