@@ -138,7 +138,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     reading.add_argument(
         "--threshold",
         default=THRESHOLDS[0],
-        type=_threshold,
+        type=threshold_of,
         metavar="T",
         help="precision (default), balanced or recall: loses about 1 in 10,000, 1,000 or 100 article paragraphs; or a probability from 0 to 1",
     )
@@ -218,7 +218,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _threshold(value: str) -> str | float:
+def threshold_of(value: str) -> str | float:
+    """A threshold as commands take it: its name, or a probability from 0 to 1."""
     if value in THRESHOLDS:
         return value
     try:

@@ -43,7 +43,7 @@ def add_command(commands: Any) -> None:
     )
     parser.add_argument(
         "--threshold",
-        type=_threshold,
+        type=threshold_of,
         default=THRESHOLDS[0],
         metavar="T",
         help="precision (default), balanced or recall, each model's own; or a probability from 0 to 1 for all",
@@ -53,18 +53,6 @@ def add_command(commands: Any) -> None:
     parser.add_argument("--card", metavar="MD", help="write the evaluation as Markdown, the tables that fit puts into a model's card")
     parser.add_argument("--json", action="store_true", help='all figures, by site too, as JSON; of several models {"models": {NAME: figures}, ...}')
     parser.set_defaults(run=run)
-
-
-def _threshold(value: str) -> str | float:
-    if value in THRESHOLDS:
-        return value
-    try:
-        number = float(value)
-    except ValueError:
-        number = -1.0
-    if not 0.0 <= number <= 1.0:
-        raise argparse.ArgumentTypeError(f"{value!r}, expected {', '.join(THRESHOLDS)} or a number from 0 to 1")
-    return number
 
 
 def _count(value: str) -> int:

@@ -22,6 +22,7 @@ import scipy.sparse as sp
 from sklearn.preprocessing import normalize
 
 from detector import Detector
+from detector.cli import threshold_of
 from detector.corpus import FORMATS, CorpusError, Format, format_of, known_format, read_records, written
 from detector.files import STANDARD, found, is_directory, name_of
 from detector.model import THRESHOLDS
@@ -88,15 +89,10 @@ def _count(value: str) -> int:
 
 
 def _threshold(value: str) -> str | float:
-    if value in THRESHOLDS:
-        return value
-    try:
-        number = float(value)
-    except ValueError:
-        number = -1.0
-    if not 0.0 < number < 1.0:
+    found = threshold_of(value)
+    if found in (0.0, 1.0):  # no paragraph is near these
         raise argparse.ArgumentTypeError(f"{value!r}, expected {', '.join(THRESHOLDS)} or a number between 0 and 1")
-    return number
+    return found
 
 
 def run(args: argparse.Namespace) -> int:
