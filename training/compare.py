@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
+from detector.cli import threshold_of
 from detector.corpus import written
 from detector.model import THRESHOLDS
 from training import report
