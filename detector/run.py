@@ -46,6 +46,10 @@ from detector.results import COUNTS, Options, Result, filter_unit
 
 POOL_THREAD: Final = "_ExecutorManagerThread"
 """Class of the thread in which loky watches its workers."""
+FEEDER_THREAD: Final = "QueueFeederThread"
+"""Name of the thread through which loky sends them their tasks."""
+FEEDER_SECONDS: Final = 2.0
+"""So long it is waited for when a run is stopped. It ends as soon as the pipe to the workers is gone, unless something still holds that."""
 AHEAD: Final = 2
 """Units that wait for each worker."""
 FILES_AHEAD: Final = 32
@@ -303,6 +307,7 @@ def _results(detector: Detector, jobs: Sequence[Job], plan: _Plan) -> Generator[
                 elif isinstance(task, _Staged):
                     yield _Item(number, None, task)
         return
+    others = set(threading.enumerate())
     executor = ProcessPoolExecutor(plan.run.workers, initializer=_start_worker, initargs=(detector, plan))
     is_done = False
     waiting: deque[tuple[int, Unit | None, Any]] = deque()
@@ -333,7 +338,15 @@ def _results(detector: Detector, jobs: Sequence[Job], plan: _Plan) -> Generator[
             threading.excepthook = lambda args: None if type(args.thread).__name__ == POOL_THREAD else complain(args)
         with suppress(*([] if is_done else [RuntimeError])):  # it has no thread to wait for
             executor.shutdown(wait=True, kill_workers=not is_done)
+        _join_feeders(others)
         threading.excepthook = complain
+
+
+def _join_feeders(others: set[threading.Thread]) -> None:
+    """Wait for the thread that sent tasks: loky doesn't, and what it holds is not cleaned up if Python ends at that moment."""
+    for thread in threading.enumerate():
+        if thread.name == FEEDER_THREAD and thread not in others:
+            thread.join(FEEDER_SECONDS)
 
 
 def _divided(unit: Unit, text_field: str) -> tuple[Unit, Unit]:

@@ -323,6 +323,32 @@ def is_there(group: int) -> bool:
     return True
 
 
+LATE_FEEDER = """
+import threading, time
+from joblib.externals.loky.backend.queues import Queue
+from detector.cli import main
+
+feed = Queue._feed
+
+def feed_and_linger(*held):
+    feed(*held)
+    time.sleep(0.3)
+
+Queue._feed = staticmethod(feed_and_linger)
+main()
+assert threading.enumerate() == [threading.main_thread()], threading.enumerate()
+"""
+"""The command, where the thread that sends tasks to workers takes its time to let go of their semaphores. If Python ended meanwhile, joblib would
+complain about semaphores that nobody cleans up."""
+
+
+def test_no_thread_of_the_workers_outlives_the_run(tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text(json.dumps({"text": PAGE + ARTICLE}) + "\n")
+    command = [sys.executable, "-c", LATE_FEEDER, "filter", str(tmp_path / "in.jsonl"), "-o", str(tmp_path / "out.jsonl"), "--workers", "2"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+
+
 @pytest.mark.parametrize(("n_files", "number"), [(1, signal.SIGINT), (4, signal.SIGINT), (1, signal.SIGHUP), (4, signal.SIGTERM)])
 def test_ctrl_c_and_requests_to_stop_end_cleanly(tmp_path: Path, n_files: int, number: int) -> None:
     source, out = tmp_path / "in", tmp_path / "out"
