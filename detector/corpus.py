@@ -521,13 +521,16 @@ def ascii_literal(text: str) -> bytes:
 def _is_deep(fields: Any) -> bool:
     level = [fields]
     for _ in range(DEEPEST + 1):
-        level = [
-            inner
-            for value in level
-            for inner in (value.values() if isinstance(value, dict) else value if isinstance(value, list) else ())
-            if isinstance(inner, (dict, list))
-        ]
+        level = [inner for value in level for inner in _inside(value) if _is_nested(inner)]
     return bool(level)
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+
+
+def _is_nested(value: Any) -> bool:
+    return isinstance(value, (dict, list))
 
 
 def _of_line(raw: bytes, place: str, row: int, text_field: str) -> Record:
@@ -536,7 +539,7 @@ def _of_line(raw: bytes, place: str, row: int, text_field: str) -> Record:
     except (ValueError, RecursionError) as error:
         _decode(raw, place)
         raise CorpusError(f"{place}: not JSON ({error})") from error
-    if raw.count(b"[") + raw.count(b"{") > DEEPEST and _is_deep(fields):
+    if any(map(_is_nested, _inside(fields))) and raw.count(b"[") + raw.count(b"{") > DEEPEST and _is_deep(fields):
         raise CorpusError(f"{place}: has more than {DEEPEST} lists and objects in one another")
     if not isinstance(fields, dict):
         raise CorpusError(f"{place}: a JSON {type(fields).__name__}, expected an object with the field {text_field!r}")

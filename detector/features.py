@@ -49,6 +49,8 @@ RARE_OF_LEADS: Final = np.zeros((256, 256), np.uint8)
 """By the first two bytes of a character, its place in `RARE`, from 1; few texts have any, so the bytes are looked up first."""
 for _i, (_letter, _) in enumerate(RARE, 1):
     RARE_OF_LEADS[tuple(_letter)] = _i
+LOST_OF_RARE: Final = np.array([0, *(len(letter) - len(replacement) for letter, replacement in RARE)], np.intp)
+"""Bytes that go with each of them. What replaces it is ASCII."""
 FEW_RARE: Final = 1000
 """So many of them in a chunk are replaced one by one."""
 NOT_ASCII: Final = np.uint64(0x808080808080)
@@ -218,17 +220,18 @@ def _fold(raw: bytes) -> tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.
     unspaced scripts, and the bytes of white space beyond ASCII. ASCII is folded by arithmetic; other characters are decoded, so that text with
     few of them costs little more.
     """
-    folded = _folded_ascii(raw)
     none = np.empty(0, np.intp)
     if raw.isascii():
-        return folded, _ascii_words(folded, len(raw)), none, none
-    leads = np.flatnonzero(folded >= 0xC0)
-    rare = RARE_OF_LEADS[folded[leads], folded[leads + 1]]
-    at = np.flatnonzero(rare)
-    if len(at):
-        raw = _replace_rare(raw, leads[at], rare[at])
         folded = _folded_ascii(raw)
-        leads = np.flatnonzero(folded >= 0xC0)
+        return folded, _ascii_words(folded, len(raw)), none, none
+    given = np.frombuffer(raw, np.uint8)
+    leads = np.flatnonzero(given >= 0xC0)
+    rare = RARE_OF_LEADS[given[leads], given[leads + 1]]
+    if rare.any():
+        at = np.flatnonzero(rare)
+        raw = _replace_rare(raw, leads[at], rare[at])
+        leads = (leads - np.cumsum(LOST_OF_RARE[rare]))[rare == 0]
+    folded = _folded_ascii(raw)
     words = _ascii_words(folded, len(raw))
     first = folded[leads]
     unspaced, spaces = [none], [none]
