@@ -76,14 +76,11 @@ def _categories() -> NDArray[np.uint8]:
     table[CLASS_OF_CODE == UNSPACED] = UNSPACED_LETTER
     table[CLASS_OF_CODE == SPACE] = BLANK
     table[[ord(c) for c in UNSEEN]] = BLANK
-    for code in range(0x1E944):  # no script beyond has two cases
-        character = chr(code)
-        if character.islower() and not 0x10D0 <= code <= 0x10FF:  # Georgian has capitals, but doesn't begin words with them
-            table[code] = LOWER
-        elif character.isupper() or character.istitle():
-            table[code] = UPPER
-        elif character.isdigit():
-            table[code] = DIGIT
+    letters = np.arange(0x1E944, dtype=np.uint32).view("<U1")  # no script beyond has two cases
+    lower, upper = np.char.islower(letters), np.char.isupper(letters) | np.char.istitle(letters)
+    lower[0x10D0:0x1100] = False  # Georgian has capitals, but doesn't begin words with them
+    for found, value in ((np.char.isdigit(letters), DIGIT), (upper, UPPER), (lower, LOWER)):
+        table[: len(letters)][found] = value
     for characters, value in (
         *((STOPS, STOP), (WIDE_STOPS, WIDE_STOP), (CLOSES, CLOSE), (OPENS, OPEN), (BULLETS, BULLET), (COLONS, COLON), (BREAKS, BREAK)),
     ):
