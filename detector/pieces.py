@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 GATE: Final = 1.0
 """A line may be cut where its own log-odds, or those of its most suspect words, are at least this. At -.5 .01 more of the consent text of joined
 lines is found, and twice as much text of real pages is looked at."""
+LIKELY: Final = -3.0
+"""So may one that does not, where its neighbours make it this: a sentence between two dialogues that has a button glued to it."""
 DIFFER: Final = -1.0
 CLEAR_WORDS: Final = 4
 """A piece of fewer words says too little by itself to be clearly article text."""
@@ -82,6 +84,17 @@ class Pieces(NamedTuple):
     log_odds: NDArray[np.float64]
     n_tokens: NDArray[np.intp]
     details: NDArray[np.float64]
+
+
+def suspect_in_document(log_odds: NDArray[np.float64], in_document: NDArray[np.float64], n_tokens: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Lines that only their neighbours make consent text, which may join it and other text.
+
+    Parameters
+    ----------
+    log_odds, in_document, n_tokens : ndarray, shape (n_lines,)
+        Log-odds of each line on its own and in its document, and its number of words.
+    """
+    return (in_document >= LIKELY) & (log_odds < GATE) & (n_tokens >= LEAST_WORDS) & (n_tokens <= MOST_WORDS)
 
 
 def differing(pieces: Pieces) -> NDArray[np.intp]:

@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from detector.features import hash_lines
 from detector.model import Model
-from detector.pieces import PIECE_FEATURES, Expanded, cut_into_pieces, expand, layout_of_pieces, piece_features
+from detector.pieces import PIECE_FEATURES, Expanded, cut_into_pieces, expand, layout_of_pieces, piece_features, suspect_in_document
 from training.dataset import LabelledDocument
 from training.joining import JoinedDocument, hosts_by_language, join_all, join_some, unjoined
 from training.pipeline import LINES_AT_ONCE, new_classifier
@@ -103,7 +103,8 @@ def score_joined(model: Model, documents: Mapping[str, Sequence[JoinedDocument]]
         words.append(np.diff(hashed.tokens))
     log_odds, n_tokens = np.concatenate(scores), np.concatenate(words)
     bounds = np.cumsum([0, *[len(document.lines) for _, document in flat]])
-    cut = np.flatnonzero(np.concatenate(suspects))
+    in_document = model.log_odds_in_context(log_odds, n_tokens, bounds)
+    cut = np.flatnonzero(np.concatenate(suspects) | suspect_in_document(log_odds, in_document, n_tokens))
     rows = expand(log_odds, n_tokens, bounds, cut, cut_into_pieces(model, [lines[i][1].text for i in cut.tolist()]))
     pieces = np.flatnonzero(rows.is_piece)
     ends = np.append(np.where(rows.line[1:] == rows.line[:-1], rows.start[1:], -1), -1)[pieces]
@@ -115,7 +116,6 @@ def score_joined(model: Model, documents: Mapping[str, Sequence[JoinedDocument]]
         size = float(np.clip(counts[2, i] / USUAL_CHARACTERS, LEAST_WEIGHT, MOST_WEIGHT))
         weights[i] = weight * size * (JOINED_WEIGHT if name == "joined" and len(line.parts) > 1 else 1.0)
     article = sum(len(p.text) for _, line in lines for p in line.parts if p.label == "article")
-    in_document = model.log_odds_in_context(log_odds, n_tokens, bounds)
     return PieceRows(rows, log_odds, in_document, n_tokens, counts[0], counts[1], counts[2], weights * (counts[2] > 0), article)
 
 
