@@ -93,6 +93,10 @@ def suspect_in_document(log_odds: NDArray[np.float64], in_document: NDArray[np.f
     ----------
     log_odds, in_document, n_tokens : ndarray, shape (n_lines,)
         Log-odds of each line on its own and in its document, and its number of words.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_lines,)
     """
     return (in_document >= LIKELY) & (log_odds < GATE) & (n_tokens >= LEAST_WORDS) & (n_tokens <= MOST_WORDS)
 

@@ -185,6 +185,21 @@ def test_a_cut_line_keeps_its_line_end() -> None:
     assert document.verdict == "filtered"
 
 
+@pytest.mark.parametrize(
+    ("label", "sentence"),
+    [
+        ("Cookie preferences ", "The keeper counted forty ships before the fog came in that evening."),
+        ("Accept Reject ", "The pottery course ran for nine weeks in the old fire station, and most of the bowls survived the kiln."),
+    ],
+)
+def test_a_sentence_amid_a_dialogue_with_a_label_glued_to_it_stays(label: str, sentence: str) -> None:
+    before = "We use cookies to measure visits and to show you personalised ads.\nStrictly necessary cookies\nAlways active\n"
+    after = "\nThese cookies are needed for the site to work and can't be switched off.\nSave my choices"
+    document = SHIPPED.filter(f"{before}{label}{sentence}{after}")
+    assert document.text == f"{sentence}\n"
+    assert document.text == "".join(p.text for p in document.paragraphs if p.label == "article")
+
+
 def test_a_document_of_next_to_nothing_but_consent_text_is_consent_only() -> None:
     banner = "We use cookies and similar technologies to personalise content and ads and to analyse our traffic. You can accept or reject them.\n"
     assert SHIPPED.filter(banner * 4 + "Accept all cookies\nLog in\n").verdict == "consent_only"
