@@ -38,6 +38,8 @@ OF_OTHERS = re.compile(r"resource_tracker|^ *warnings\.warn\(|^<jemalloc>: ")
 """Warnings of joblib's process that counts semaphores, when it or the workers were killed, and of pyarrow for want of memory."""
 CRASHES = (-11, -6)
 """How libraries in C end where they get no memory."""
+DUMP = re.compile(r"^Fatal Python error: .*?^Extension modules: [^\n]*\n", re.DOTALL | re.MULTILINE)
+"""What Python says of a worker that ends so; joblib turns that on."""
 SIGNALLED = {-15: 15, -1: 1, -2: 2, 143: 15, 129: 1, 130: 2}
 
 
@@ -181,7 +183,8 @@ class Scene:
     def attempt(self, process: subprocess.Popen[bytes], codes: Sequence[int] = (0, 2), says: str = "", *, writes_all: bool = True) -> Ended:
         """Wait for a disturbed run: it must end with one of these codes and a message that goes with it; where it ends well, all is written."""
         ended = self.finish(process)
-        lines = after_a_start([line for line in ended.err.splitlines() if not OF_OTHERS.search(line)])
+        err = DUMP.sub("", ended.err) if set(CRASHES) & set(codes) else ended.err
+        lines = after_a_start([line for line in err.splitlines() if not OF_OTHERS.search(line)])
         is_fine = ended.code in codes
         if ended.code in (0, -9, *SIGNALLED) and lines and " documents read, " in lines[0]:  # a signal may come after the end
             del lines[0]
