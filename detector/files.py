@@ -114,14 +114,29 @@ def size_of(path: str) -> int | None:
 
 
 def state_of(path: str) -> object:
-    """What changes when a file does; None for what is no file, such as a pipe, and where a remote file system doesn't tell."""
+    """What changes when a file does.
+
+    Returns
+    -------
+    object
+        None for standard input, pipes and devices, for a file that isn't there, and where a remote file system doesn't tell.
+
+    Raises
+    ------
+    CorpusError
+        If the file is there and can't be asked: a change of it would go unseen.
+    """
+    if path == STANDARD:
+        return None
     try:
         if is_remote(path):
             system, inner = _file_system(path)
             return system.ukey(inner)
         facts = Path(path).stat()
-    except (OSError, NotImplementedError):
+    except (FileNotFoundError, NotImplementedError):
         return None
+    except OSError as error:
+        raise CorpusError(f"{path}: can't be read ({error.strerror or error})") from error
     return (facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns) if stat.S_ISREG(facts.st_mode) else None
 
 
