@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final, Literal, NamedTuple
 
@@ -36,9 +36,9 @@ ROUNDS: Final = 2
 NEARLY_ALL: Final = 0.9
 SENTENCE_BYTES: Final = 40
 """A document of which at least this share was removed holds consent text only, if no line that is left has so many bytes of UTF-8."""
-CHUNK: Final = 1 << 18
-"""Bytes of text that are hashed in one go: large enough that numpy's calls cost little, small enough for the cache (2**17 and 2**19 are about
-4 % slower). Results do not depend on it."""
+CHUNK: Final = 1 << 19
+"""Bytes of text that are hashed in one go: large enough that numpy's calls cost little, small enough for the cache (with 2**18 scoring takes 5 %
+longer, with 2**20 as long, with 2**22 a third longer). Results do not depend on it."""
 STREAM_DOCUMENTS: Final = 1000
 STREAM_CHARACTERS: Final = 8_000_000
 """`Detector.filter_stream` filters as many documents at once as stay under both, so that memory is bounded."""
@@ -74,8 +74,8 @@ class _Scores(NamedTuple):
     blank : ndarray of bool, shape (n_lines,)
     lines, bounds : ndarray of intp, shape (n_documents + 1,)
         Document i has the lines ``lines[i]:lines[i + 1]``, and of the paragraphs with text ``bounds[i]:bounds[i + 1]``.
-    own, n_tokens : ndarray, shape (n_paragraphs,)
-        Log-odds of each paragraph on its own, and its number of words.
+    own, n_tokens, suspect : ndarray, shape (n_paragraphs,)
+        Log-odds of each paragraph on its own, its number of words, and whether it may be joined.
     log_odds, removed : ndarray, shape (n_paragraphs,)
         Its log-odds in the document, and whether it is removed.
     """
@@ -85,8 +85,17 @@ class _Scores(NamedTuple):
     bounds: NDArray[np.intp]
     own: NDArray[np.float64]
     n_tokens: NDArray[np.intp]
+    suspect: NDArray[np.bool_]
     log_odds: NDArray[np.float64]
     removed: NDArray[np.bool_]
+
+
+class _Judged(NamedTuple):
+    """Paragraphs of documents, judged: `log_odds` and `removed` as in `_Scores`, and by document the lines that are cut."""
+
+    log_odds: NDArray[np.float64]
+    removed: NDArray[np.bool_]
+    cuts: dict[int, list[CutLine]]
 
 
 class FilteredDocument:
@@ -162,22 +171,36 @@ class FilteredDocument:
     def n_removed(self) -> int:  # noqa: D102 - with the class
         return self._n_removed
 
-    def _again(self, second: FilteredDocument) -> FilteredDocument:
-        """Remove what was removed of `second` too: what is left of this document, filtered once more."""
+    def _left(self) -> tuple[list[int], dict[int, str], tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.bool_]]]:
+        """Paragraphs of which something is left; of those that were cut what is left, without the line end; `own`, `n_tokens`, `suspect` of all."""
+        cut = {line.paragraph: line for line in self.cuts}
+        scores, here, lines = self._scores, self._paragraphs, self._lines()
+        kept = [i for i, gone in enumerate(scores.removed[here].tolist()) if not gone or i in cut]
+        rest = {i: "".join([lines[i][a:b] for a, b, _, gone in _piece_rows(0, line.length, line) if not gone]) for i, line in cut.items()}
+        return kept, rest, (scores.own[here][kept], scores.n_tokens[here][kept], scores.suspect[here][kept])
+
+    def _lines(self) -> list[str]:
+        """Lines of the original that have text."""
+        lines = self.original.split("\n")
+        return [lines[i] for i in np.flatnonzero(~self._blank).tolist()]
+
+    def _again(self, kept: list[int], log_odds_left: NDArray[np.float64], removed_left: NDArray[np.bool_], more: list[CutLine]) -> FilteredDocument:
+        """Remove more: of the paragraphs of which something was left (`_left`) those that are removed now, and pieces of those that are cut now."""
         cuts = {line.paragraph: line for line in self.cuts}
-        here, there = self._paragraphs, second._paragraphs
+        here = self._paragraphs
         log_odds, removed = self._scores.log_odds[here].copy(), self._scores.removed[here].copy()
-        kept = [i for i, gone in enumerate(removed.tolist()) if not gone or i in cuts]
-        more = {line.paragraph: line for line in second.cuts}
-        for j, i in enumerate(kept):
-            if j in more:
-                cuts[i] = _compose(cuts[i], more[j]) if i in cuts else more[j]._replace(paragraph=i)
-            elif second._scores.removed[there][j]:
-                cuts.pop(i, None)
-                log_odds[i], removed[i] = second._scores.log_odds[there][j], True
+        for line in more:
+            i = kept[line.paragraph]
+            cuts[i] = _compose(cuts[i], line) if i in cuts else line._replace(paragraph=i)
+        for j in np.flatnonzero(removed_left).tolist():
+            if not any(line.paragraph == j for line in more):
+                cuts.pop(kept[j], None)
+                log_odds[kept[j]], removed[kept[j]] = log_odds_left[j], True
         n = sum(sum(line.removed) for line in cuts.values()) + sum(gone for i, gone in enumerate(removed.tolist()) if i not in cuts)
-        blank, own, n_tokens = self._blank, self._scores.own[here], self._scores.n_tokens[here]
-        scores = _Scores(blank, np.array([0, len(blank)]), np.array([0, len(own)]), own, n_tokens, log_odds, removed)
+        blank = self._blank
+        lines, bounds = np.array([0, len(blank)]), np.array([0, len(removed)])
+        scores = self._scores
+        scores = _Scores(blank, lines, bounds, scores.own[here], scores.n_tokens[here], scores.suspect[here], log_odds, removed)
         return FilteredDocument(self.original, scores, 0, n, None, [cuts[i] for i in sorted(cuts)])
 
     def _rest_is_furniture(self) -> bool:
@@ -360,14 +383,9 @@ class Detector:
             if not isinstance(text, str):
                 raise _not_str(text, f"texts[{i}]")
         documents = self._filter_once(texts)
-        # what is left of a line that was cut has lost a part of what spoke for it, or against it, and is judged anew
         changed = [i for i, document in enumerate(documents) if document.cuts]
         for _ in range(ROUNDS):
-            again = zip(changed, self._filter_once([documents[i].text for i in changed]), strict=True)
-            more = [(i, second) for i, second in again if second.text is not second.original]
-            for i, second in more:
-                documents[i] = documents[i]._again(second)  # noqa: SLF001 - its own
-            changed = [i for i, _ in more]
+            changed = self._filter_what_is_left(documents, changed)
         return documents
 
     def _filter_once(self, texts: list[str]) -> list[FilteredDocument]:
@@ -377,14 +395,19 @@ class Detector:
         scored = self._score_lines(texts)
         with_text = ~scored.blank
         bounds = np.concatenate((np.zeros(1, np.intp), np.cumsum(with_text, dtype=np.intp)))[scored.lines]
-        log_odds, n_tokens = scored.log_odds[with_text], scored.n_tokens[with_text]
-        in_document = self.model.log_odds_in_context(log_odds, n_tokens, bounds)
-        in_document, joined = self._cut_joined_lines(texts, scored, with_text, bounds, in_document)
-        removed = probability_of(in_document) >= self.threshold
+        own, n_tokens, suspect = scored.log_odds[with_text], scored.n_tokens[with_text], scored.suspect[with_text]
+
+        def lines_at(paragraph: NDArray[np.intp], document: NDArray[np.intp]) -> list[str]:
+            number = (np.flatnonzero(with_text)[paragraph] - scored.lines[document]).tolist()
+            lines_of = {i: texts[i].split("\n") for i in np.unique(document).tolist()}
+            return [lines_of[i][n] for i, n in zip(document.tolist(), number, strict=True)]
+
+        judged = self._judge(own, n_tokens, suspect, bounds, lines_at)
+        removed, joined = judged.removed, judged.cuts
         n_before = np.concatenate((np.zeros(1, np.intp), np.cumsum(removed, dtype=np.intp)))[bounds]
         n_removed = (n_before[1:] - n_before[:-1]).tolist()
         runs = _lines_to_cut(removed, with_text, bounds, scored.lines)
-        scores = _Scores(scored.blank, scored.lines, bounds, log_odds, n_tokens, in_document, removed)
+        scores = _Scores(scored.blank, scored.lines, bounds, own, n_tokens, suspect, judged.log_odds, removed)
         for i, cut in joined.items():
             n_removed[i] += sum(sum(c.removed) - bool(removed[bounds[i] + c.paragraph]) for c in cut)
         return [
@@ -392,13 +415,71 @@ class Detector:
             for i, (text, n) in enumerate(zip(texts, n_removed, strict=True))
         ]
 
+    def _filter_what_is_left(self, documents: list[FilteredDocument], changed: list[int]) -> list[int]:
+        """Filter what is left of documents with lines that were cut, in their place; returns those that lost more.
+
+        What is left of a cut line has lost a part of what spoke for it, or against it, and is judged anew, and so are its neighbours; the log-odds
+        of whole lines on their own are known.
+        """
+        if not changed:
+            return []
+        kept, rests, known = zip(*(documents[i]._left() for i in changed), strict=True)  # noqa: SLF001 - its own, as below
+        bounds = np.concatenate((np.zeros(1, np.intp), np.cumsum([len(paragraphs) for paragraphs in kept])))
+        own, n_tokens, suspect = (np.concatenate(column) for column in zip(*known, strict=True))
+        places = [int(first) + paragraphs.index(i) for first, paragraphs, rest in zip(bounds[:-1], kept, rests, strict=True) for i in rest]
+        if places:
+            scored = self._score_lines([text for rest in rests for text in rest.values()])
+            own[places], n_tokens[places], suspect[places] = scored.log_odds, scored.n_tokens, scored.suspect
+
+        def lines_at(paragraph: NDArray[np.intp], document: NDArray[np.intp]) -> list[str]:
+            lines_of = {i: documents[changed[i]]._lines() for i in np.unique(document).tolist()}  # noqa: SLF001
+            numbers = [kept[i][j] for i, j in zip(document.tolist(), (paragraph - bounds[document]).tolist(), strict=True)]
+            return [rests[i].get(n, lines_of[i][n]) for i, n in zip(document.tolist(), numbers, strict=True)]
+
+        judged = self._judge(own, n_tokens, suspect, bounds, lines_at)
+        more = []
+        for k, i in enumerate(changed):
+            here = slice(bounds[k], bounds[k + 1])
+            if judged.removed[here].any() or k in judged.cuts:
+                documents[i] = documents[i]._again(kept[k], judged.log_odds[here], judged.removed[here], judged.cuts.get(k, []))  # noqa: SLF001
+                more.append(i)
+        return more
+
+    def _judge(
+        self,
+        own: NDArray[np.float64],
+        n_tokens: NDArray[np.intp],
+        suspect: NDArray[np.bool_],
+        bounds: NDArray[np.intp],
+        lines_at: Callable[[NDArray[np.intp], NDArray[np.intp]], list[str]],
+    ) -> _Judged:
+        """Judge the paragraphs of documents by what they say on their own and by their neighbours, and cut those that are joined.
+
+        Parameters
+        ----------
+        own, n_tokens, suspect, bounds : ndarray
+            As in `_Scores`.
+        lines_at : callable
+            From paragraphs and their documents, as numbers, to their texts without line ends; called for the few that are looked into.
+        """
+        in_document = self.model.log_odds_in_context(own, n_tokens, bounds)
+        suspect = suspect | suspect_in_document(own, in_document, n_tokens)
+        in_document, cuts = self._cut_joined_lines(own, n_tokens, suspect, bounds, in_document, lines_at)
+        return _Judged(in_document, probability_of(in_document) >= self.threshold, cuts)
+
     def _cut_joined_lines(
-        self, texts: Sequence[str], scored: _Scored, with_text: NDArray[np.bool_], bounds: NDArray[np.intp], in_document: NDArray[np.float64]
+        self,
+        own: NDArray[np.float64],
+        n_tokens: NDArray[np.intp],
+        suspect: NDArray[np.bool_],
+        bounds: NDArray[np.intp],
+        in_document: NDArray[np.float64],
+        lines_at: Callable[[NDArray[np.intp], NDArray[np.intp]], list[str]],
     ) -> tuple[NDArray[np.float64], dict[int, list[CutLine]]]:
         """Find the lines that join article and consent text, and cut them.
 
-        Only lines that are suspect as a whole or in part are looked at (`Model.log_odds_and_suspects`). One is cut if it has a piece to remove and
-        one that is clearly article text; the label of any other is what its own score and its neighbours say.
+        Only lines that are suspect as a whole or in part are looked at (`Model.log_odds_and_suspects`, `suspect_in_document`). One is cut if it has a
+        piece to remove and one that is clearly article text; the label of any other is what its own score and its neighbours say.
 
         Returns
         -------
@@ -407,43 +488,40 @@ class Detector:
         cut : dict of int to list of CutLine
             By document.
         """
-        log_odds, n_tokens = scored.log_odds[with_text], scored.n_tokens[with_text]
-        suspect = np.flatnonzero(scored.suspect[with_text] | suspect_in_document(log_odds, in_document, n_tokens))
+        looked_at = np.flatnonzero(suspect)
         cut: dict[int, list[CutLine]] = {}
-        if not len(suspect):
+        if not len(looked_at):
             return in_document, cut
-        document = np.searchsorted(bounds, suspect, side="right") - 1
-        number = (np.flatnonzero(with_text)[suspect] - scored.lines[document]).tolist()
-        lines_of = {i: texts[i].split("\n") for i in np.unique(document).tolist()}
-        lines = [lines_of[i][n] for i, n in zip(document.tolist(), number, strict=True)]
+        document = np.searchsorted(bounds, looked_at, side="right") - 1
+        lines = lines_at(looked_at, document)
         pieces = cut_into_pieces(self.model, lines)
         differ = differing(pieces)
         if not len(differ):
             return in_document, cut
-        suspect, document, pieces, lengths = suspect[differ], document[differ], some_of(pieces, differ), [len(lines[i]) for i in differ.tolist()]
+        looked_at, document, pieces, lengths = looked_at[differ], document[differ], some_of(pieces, differ), [len(lines[i]) for i in differ.tolist()]
         # the documents of these lines, with all their lines, as if there were no others
         counts = np.diff(bounds)
         chosen = np.unique(document)
         mine = np.zeros(len(counts), np.bool_)
         mine[chosen] = True
         at = np.flatnonzero(np.repeat(mine, counts))
-        own, words = log_odds[at], n_tokens[at]
-        rows = expand(own, words, np.append(0, np.cumsum(counts[chosen])), np.searchsorted(at, suspect), pieces)
-        result = self.model.log_odds_of_pieces(rows, own, in_document[at], words)
+        log_odds, words = own[at], n_tokens[at]
+        rows = expand(log_odds, words, np.append(0, np.cumsum(counts[chosen])), np.searchsorted(at, looked_at), pieces)
+        result = self.model.log_odds_of_pieces(rows, log_odds, in_document[at], words)
         remove = probability_of(result) >= self.threshold
         first = pieces.bounds[:-1]
         lowest = np.minimum.reduceat(np.where(pieces.n_tokens >= CLEAR_WORDS, result, np.inf), first)
         highest = np.maximum.reduceat(result, first)
-        goes = probability_of(in_document[suspect]) >= self.threshold
+        goes = probability_of(in_document[looked_at]) >= self.threshold
         clear = ((lowest <= CLEAR) & (highest - lowest >= GAP)) | (goes & (lowest <= CLEARER))
         joined = np.logical_or.reduceat(remove, first) & clear & (probability_of(lowest) < self.threshold)
         in_document = in_document.copy()
-        in_document[suspect] = np.minimum(in_document[suspect], np.maximum(lowest, DOUBT))
+        in_document[looked_at] = np.minimum(in_document[looked_at], np.maximum(lowest, DOUBT))
         for i in np.flatnonzero(joined).tolist():
             a, b = int(pieces.bounds[i]), int(pieces.bounds[i + 1])
             merged = _merge_pieces(pieces.start[a:b].tolist(), result[a:b].tolist(), pieces.n_tokens[a:b].tolist(), remove[a:b].tolist())
             d = int(document[i])
-            cut.setdefault(d, []).append(CutLine(int(suspect[i] - bounds[d]), lengths[i], *merged))
+            cut.setdefault(d, []).append(CutLine(int(looked_at[i] - bounds[d]), lengths[i], *merged))
         return in_document, cut
 
     def filter_stream(self, texts: Iterable[str]) -> Iterator[FilteredDocument]:

@@ -225,10 +225,10 @@ class Model:
         # hot buckets count once in a line
         total += self._hot_sums(np.concatenate(keys), len(lines)) - np.bincount(hot_lines, hot_units, len(lines)).astype(np.int64)
         result[lines] += total * self.grid / np.sqrt(squares / SQUARES_TO_ONE)
-        peak = self._windows(np.maximum, running, first, words, PEAK_WORDS) / (norm * np.sqrt(np.minimum(words, PEAK_WORDS))) + self.bias
-        may = np.flatnonzero((np.maximum(result[lines], peak) >= gate) & (words >= LEAST_WORDS) & (words <= MOST_WORDS))
+        reaches = (result[lines] >= gate) | self._peaks(running, first, words, norm, gate)
+        may = np.flatnonzero(reaches & (words >= LEAST_WORDS) & (words <= MOST_WORDS))
         if len(may):
-            suspect[lines[may]] = self._windows(np.minimum, running, first[may], words[may], TROUGH_WORDS) <= trough
+            suspect[lines[may]] = self._least_windows(running, first[may], words[may], TROUGH_WORDS) <= trough
         return result, suspect
 
     def _hot_sums(self, keys: NDArray[np.int64], n_lines: int) -> NDArray[np.int64]:
@@ -244,29 +244,42 @@ class Model:
         distinct = keys[np.append(True, keys[1:] != keys[:-1])] if len(keys) else keys
         return np.bincount(distinct >> 32, self.units.take(distinct & 0xFFFFFFFF), n_lines).astype(np.int64)
 
-    def _windows(
-        self, best: np.ufunc, running: NDArray[np.int64], first: NDArray[np.intp], words: NDArray[np.intp], size: int
-    ) -> NDArray[np.float64]:
-        """Largest or smallest sum of the evidence of `size` consecutive words of each line, or of all where it has fewer.
+    def _peaks(
+        self, running: NDArray[np.int64], first: NDArray[np.intp], words: NDArray[np.intp], norm: NDArray[np.float64], gate: float
+    ) -> NDArray[np.bool_]:
+        """Which lines have `PEAK_WORDS` consecutive words, or fewer in all, of log-odds of at least `gate`.
 
         Parameters
         ----------
-        best : ufunc
-            ``np.maximum`` or ``np.minimum``.
         running : ndarray of int64, shape (n_tokens + 1,)
             Evidence of all tokens before each.
         first, words : ndarray of intp, shape (n_lines,)
             First token and number of tokens of each line, at least one, ascending.
-        size : int
+        norm : ndarray of float64, shape (n_lines,)
+            Of one word of each line.
+        gate : float
         """
-        found = running[first + words] - running[first]
-        long = np.flatnonzero(words > size)
+        units = (gate - self.bias) / self.grid * norm * np.sqrt(np.minimum(words, PEAK_WORDS))  # that reach the gate
+        found: NDArray[np.bool_] = running[first + words] - running[first] >= units
+        long = np.flatnonzero(words > PEAK_WORDS)
         if len(long):
-            windows = np.append(running[size:] - running[:-size], 0)
-            begin = first[long]
-            edges = np.column_stack((begin, begin + words[long] - size + 1)).ravel()
-            found[long] = best.reduceat(windows, edges)[::2]
-        return np.asarray(found * self.grid, np.float64)
+            found[long] = False
+            # few windows have evidence enough for any line, so that only for those the line is sought
+            start = np.flatnonzero(running[PEAK_WORDS:] - running[:-PEAK_WORDS] >= units[long].min())
+            line = np.searchsorted(first, start, side="right") - 1
+            inside = start + PEAK_WORDS <= first[line] + words[line]
+            start, line = start[inside], line[inside]
+            found[line[running[start + PEAK_WORDS] - running[start] >= units[line]]] = True
+        return found
+
+    def _least_windows(self, running: NDArray[np.int64], first: NDArray[np.intp], words: NDArray[np.intp], size: int) -> NDArray[np.float64]:
+        """Smallest sum of the evidence of `size` consecutive words of each of some lines, or of all where it has fewer; arguments as of `_peaks`."""
+        size_of = np.minimum(words, size)
+        count = words - size_of + 1
+        before = np.cumsum(count) - count
+        start = np.repeat(first - before, count) + np.arange(int(count.sum()))
+        sums = running[start + np.repeat(size_of, count)] - running[start]
+        return np.asarray(np.minimum.reduceat(sums, before) * self.grid, np.float64)
 
     def evidence(self, hashed: HashedLines, words: int) -> NDArray[np.float64]:
         """Part of each line in the log-odds of a sentence of `words` such words: of the n-grams of its words, and of the bias by its length.

@@ -38,7 +38,7 @@ OPERATIONS: dict[str, Callable[[Detector], Any]] = {
     "predict": lambda detector: detector.predict(LINES).tolist(),
 }
 SIZES = {
-    detector.filtering: {"CHUNK": 1 << 18, "STREAM_DOCUMENTS": 1000, "STREAM_CHARACTERS": 8_000_000},
+    detector.filtering: {"CHUNK": 1 << 19, "STREAM_DOCUMENTS": 1000, "STREAM_CHARACTERS": 8_000_000},
     detector.model: {"BLOCK": 1 << 14, "FEW_ROWS": 256},
     detector.pieces: {"CHARACTERS_AT_ONCE": 1 << 18},
     detector.sentences: {"CHARACTERS_AT_ONCE": 1 << 20},
