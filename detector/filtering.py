@@ -16,21 +16,15 @@ from detector.features import hash_lines, utf8
 from detector.model import LABELS, THRESHOLDS, Model, probability_of
 from detector.paragraphs import Paragraph, cut_lines, has_text, paragraph_lines, paragraph_offsets
 from detector.persistence import load_model
-from detector.pieces import CLEAR_WORDS, cut_into_pieces, differing, expand, some_of, suspect_in_document
+from detector.pieces import CLEAR_WORDS, CLEARER, DOUBT, cut_into_pieces, differing, expand, most_of_whole, some_of, suspect_in_document
 from detector.policies import is_policy
 
 Verdict = Literal["clean", "filtered", "consent_only"]
 
 CLEAR: Final = -2.5
-GAP: Final = 7.0
+GAP: Final = 6.0
 """Log-odds up to which a piece of some words is clearly article text, and by which the piece that speaks most for consent text must exceed it. A line
 is cut only if it has two such pieces: many consent lines have a sentence that says nothing by itself."""
-CLEARER: Final = -5.0
-"""A line that would be removed as a whole is also cut if it has one piece of some words as clear as this: what is to go must be sure. Held-out joined
-lines have one in 94 % of cases, consent lines of pages that are looked at in 16 %."""
-DOUBT: Final = 0.0
-"""A line that may be joined and is not cut has no more log-odds than its piece of some words that speaks most against it, or than this: where the
-line may hold article text, a user who sets a high threshold keeps it."""
 ROUNDS: Final = 2
 """So often what is left of a document with cut lines is filtered again. Without it, 15 in 1,000 of our documents changed when filtered twice."""
 NEARLY_ALL: Final = 0.9
@@ -495,6 +489,8 @@ class Detector:
         document = np.searchsorted(bounds, looked_at, side="right") - 1
         lines = lines_at(looked_at, document)
         pieces = cut_into_pieces(self.model, lines)
+        in_document = in_document.copy()
+        in_document[looked_at] = np.minimum(in_document[looked_at], most_of_whole(own[looked_at], pieces))
         differ = differing(pieces)
         if not len(differ):
             return in_document, cut
@@ -515,7 +511,6 @@ class Detector:
         goes = probability_of(in_document[looked_at]) >= self.threshold
         clear = ((lowest <= CLEAR) & (highest - lowest >= GAP)) | (goes & (lowest <= CLEARER))
         joined = np.logical_or.reduceat(remove, first) & clear & (probability_of(lowest) < self.threshold)
-        in_document = in_document.copy()
         in_document[looked_at] = np.minimum(in_document[looked_at], np.maximum(lowest, DOUBT))
         for i in np.flatnonzero(joined).tolist():
             a, b = int(pieces.bounds[i]), int(pieces.bounds[i + 1])
@@ -608,7 +603,7 @@ class Detector:
         if not paragraphs:
             return np.empty((0, 2))
         scored = self._score_lines([text.replace("\n", " ") for text in paragraphs])
-        probability = probability_of(self.model.log_odds_alone(scored.log_odds))
+        probability = probability_of(self.model.log_odds_alone(scored.log_odds, scored.n_tokens))
         return np.column_stack((1.0 - probability, probability))
 
     def predict(self, paragraphs: Sequence[str]) -> NDArray[np.str_]:

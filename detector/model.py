@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,6 +77,35 @@ def weights_on_grid(weights: NDArray[np.floating], idf: NDArray[np.floating], ho
     return np.rint(weights.astype(np.float64) * idf / grid) * grid / idf
 
 
+class Alone(NamedTuple):
+    """The log-odds of texts without their documents: ``(log_odds - by_length * log(max(n_tokens, LENGTH) / LENGTH)) * scale + offset``.
+
+    Attributes
+    ----------
+    by_length : float
+        The evidence of a long text is the sum of more n-grams, and what says the same in more words is more often an article's.
+    scale, offset : float
+        Of texts of `FEW_WORDS` words or more; after them the thresholds lose the same shares of article texts as in documents.
+    scale_of_few, offset_of_few : float
+        Of shorter ones, which say less, so that they lose no more than others.
+    """
+
+    by_length: float
+    scale: float
+    offset: float
+    scale_of_few: float
+    offset_of_few: float
+
+
+LENGTH: Final = 8
+FEW_WORDS: Final = 4
+
+
+def shorter_by_length(log_odds: NDArray[np.float64], n_tokens: NDArray[np.intp], by_length: float) -> NDArray[np.float64]:
+    """Log-odds of texts less what their length takes off, as `Alone` says."""
+    return log_odds - by_length * np.log(np.maximum(n_tokens, LENGTH) / LENGTH)
+
+
 @dataclass(frozen=True, eq=False)
 class Model:
     """Arrays and numbers of a fitted model; `detector.persistence` says how they lie in a file.
@@ -92,9 +121,8 @@ class Model:
         add up otherwise; for the others counting every occurrence costs nothing (measured, `training/README.md`) and saves de-duplication.
     bias : float
         Intercept of the paragraph stage.
-    alone : tuple of float
-        Scale and offset of the paragraph stage's log-odds of a text without its document, after which the thresholds lose the same shares of
-        article texts as in documents.
+    alone : Alone
+        What becomes of the paragraph stage's log-odds of a text without its document.
     context, context_bias : ndarray of float64, shape (n_passes, n_context_features) and (n_passes,)
         Coefficients of the context stage, in the order of `detector.context.FEATURES`, and intercepts, for each pass.
     pieces, pieces_bias : ndarray of float64, shape (n_passes, n_piece_features) and (n_passes,)
@@ -121,7 +149,7 @@ class Model:
     idf: NDArray[np.float32]
     hot: NDArray[np.bool_]
     bias: float
-    alone: tuple[float, float]
+    alone: Alone
     context: NDArray[np.float64]
     context_bias: NDArray[np.float64]
     pieces: NDArray[np.float64]
@@ -316,10 +344,17 @@ class Model:
         norm = np.add.reduceat(sum(self.squares.take(buckets) for buckets in hashed.token_buckets), first)
         return first, np.sqrt(norm / np.diff(hashed.tokens)[hashed.lines] * words)
 
-    def log_odds_alone(self, log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Log-odds of texts that come without a document, for which the thresholds are right."""
-        scale, offset = self.alone
-        return log_odds * scale + offset
+    def log_odds_alone(self, log_odds: NDArray[np.float64], n_tokens: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Log-odds of texts that come without a document, for which the thresholds are right.
+
+        Parameters
+        ----------
+        log_odds, n_tokens : ndarray, shape (n_texts,)
+            Log-odds of the paragraph stage, and number of words.
+        """
+        by_length, scale, offset, scale_of_few, offset_of_few = self.alone
+        few = n_tokens < FEW_WORDS
+        return shorter_by_length(log_odds, n_tokens, by_length) * np.where(few, scale_of_few, scale) + np.where(few, offset_of_few, offset)
 
     def log_odds_in_context(self, log_odds: NDArray[np.float64], n_tokens: NDArray[np.intp], bounds: NDArray[np.intp]) -> NDArray[np.float64]:
         """Log-odds of paragraphs in their documents: the context stage.

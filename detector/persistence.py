@@ -16,14 +16,14 @@ import numpy as np
 from joblib.numpy_pickle import dump as joblib_dump
 
 from detector.context import FEATURES
-from detector.model import LARGEST_SQUARE, SQUARES_TO_ONE, THRESHOLDS, Model, squares_of
+from detector.model import LARGEST_SQUARE, SQUARES_TO_ONE, THRESHOLDS, Alone, Model, squares_of
 from detector.pieces import PIECE_FEATURES
 from detector.unpickling import FILE_BYTES, ModelError, read_record
 
 __all__ = ["FORMAT", "SHA256", "SHIPPED", "VERSION", "ModelError", "load_model", "save_model"]
 
 FORMAT: Final = "consent-text-detector"
-VERSION: Final = 3
+VERSION: Final = 4
 """Version of the file format; it grows when an older reader would misread the file."""
 SHIPPED: Final = Path(__file__).parent / "model" / "consent.joblib"
 """The model that comes with the package."""
@@ -203,8 +203,8 @@ def _check(record: Any) -> Model:
         raise ModelError(f"'bits' is {_shown(bits)}, expected 1 to {MAX_BITS}")
     n = 1 << bits
     alone, thresholds, card = record.get("alone"), record.get("thresholds"), record.get("card")
-    if not isinstance(alone, list) or len(alone) != 2:
-        raise ModelError(f"'alone' is {_shown(alone)}, expected two numbers")
+    if not isinstance(alone, list) or len(alone) != len(Alone._fields):
+        raise ModelError(f"'alone' is {_shown(alone)}, expected {len(Alone._fields)} numbers")
     if not isinstance(thresholds, dict) or set(thresholds) != set(THRESHOLDS):
         raise ModelError(f"'thresholds' is {_shown(thresholds)} of other names, expected {', '.join(THRESHOLDS)}")
     values = [_number(thresholds[name], f"threshold {name!r}", 0.0, 1.0) for name in THRESHOLDS]
@@ -221,7 +221,7 @@ def _check(record: Any) -> Model:
     n_context, n_pieces = _n_passes(record, "context_bias"), _n_passes(record, "pieces_bias")
     stages = {
         "bias": _number(record.get("bias"), "'bias'"),
-        "alone": (_number(alone[0], "'alone'"), _number(alone[1], "'alone'")),
+        "alone": Alone(*(_number(value, "'alone'") for value in alone)),
         "context": _array(record, "context", "<f8", (n_context, len(FEATURES))),
         "context_bias": _array(record, "context_bias", "<f8", (n_context,)),
         "pieces": _array(record, "pieces", "<f8", (n_pieces, len(PIECE_FEATURES))),

@@ -30,6 +30,16 @@ LIKELY: Final = -3.0
 DIFFER: Final = -1.0
 CLEAR_WORDS: Final = 4
 """A piece of fewer words says too little by itself to be clearly article text."""
+CLEARER: Final = -5.0
+"""A line that would be removed as a whole is also cut if it has one piece of some words as clear as this: what is to go must be sure. Held-out joined
+lines have one in 94 % of cases, consent lines of pages that are looked at in 16 %."""
+DOUBT: Final = 0.0
+"""A line that may be joined and is not cut has no more log-odds than its piece of some words that speaks most against it, or than this: where the
+line may hold article text, a user who sets a high threshold keeps it."""
+SURE: Final = -7.0
+SURELY: Final = -3.0
+"""A line that says nothing of consent on its own, and has a piece of some words with log-odds of `SURE` on its own, has no more than `SURELY` in its
+document, however much consent text is around it."""
 LEAST_WORDS: Final = 6
 """A shorter line is not cut."""
 MOST_WORDS: Final = 1 << 18
@@ -107,6 +117,20 @@ def differing(pieces: Pieces) -> NDArray[np.intp]:
     highest = np.maximum.reduceat(pieces.log_odds, first) if len(first) else np.empty(0)
     lowest = np.minimum.reduceat(np.where(pieces.n_tokens >= CLEAR_WORDS, pieces.log_odds, np.inf), first) if len(first) else np.empty(0)
     return np.flatnonzero((highest >= DIFFER) & (lowest <= DIFFER) & (np.diff(pieces.bounds) > 1))
+
+
+def most_of_whole(own: NDArray[np.float64], pieces: Pieces) -> NDArray[np.float64]:
+    """Most log-odds in its document that each line may have as a whole, if only its neighbours make it consent text; infinity for others.
+
+    Parameters
+    ----------
+    own : ndarray of float64, shape (n_lines,)
+        Log-odds of each line on its own.
+    pieces : Pieces
+        Of the same lines.
+    """
+    lowest = np.minimum.reduceat(np.where(pieces.n_tokens >= CLEAR_WORDS, pieces.log_odds, np.inf), pieces.bounds[:-1]) if len(own) else own
+    return np.where(own >= GATE, np.inf, np.where(lowest <= SURE, SURELY, np.where(lowest <= CLEARER, DOUBT, np.inf)))
 
 
 def some_of(pieces: Pieces, lines: NDArray[np.intp]) -> Pieces:

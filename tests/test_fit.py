@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from detector import Detector
 from detector.features import hash_lines
-from detector.model import Model, probability_of
+from detector.model import FEW_WORDS, LENGTH, Alone, Model, probability_of
 from tests import labelled
 from training.dataset import DatasetError, LabelledDocument, LabelledParagraph
 from training.evaluate import texts_alone
@@ -26,6 +27,7 @@ from training.fit import (
     choose_thresholds,
     context_weights,
     fit,
+    fit_length,
     folds_by_group,
     merge_copies,
 )
@@ -58,7 +60,7 @@ def pipeline_and_model() -> tuple[Any, Model]:
         idf=tfidf.idf_.astype(np.float32),
         hot=tfidf.hot_,
         bias=float(classifier.intercept_[0]),
-        alone=(1.0, 0.0),
+        alone=Alone(0.0, 1.0, 0.0, 1.0, 0.0),
         context=np.zeros((1, 1)),
         context_bias=np.zeros(1),
         pieces=np.zeros((1, 1)),
@@ -166,6 +168,30 @@ def test_thresholds_lose_no_more_than_they_may() -> None:
         lost = (probability[article] >= thresholds[name]).sum()
         assert lost <= share * article.sum() < lost + 1.5, name
     assert list(thresholds) == ["precision", "balanced", "recall"]
+
+
+def test_of_texts_alone_long_ones_have_less_and_short_ones_a_scale_of_their_own(pipeline_and_model: tuple[Any, Model]) -> None:
+    model = replace(pipeline_and_model[1], alone=Alone(by_length=1.0, scale=2.0, offset=1.0, scale_of_few=0.5, offset_of_few=-3.0))
+    n_tokens = np.array([FEW_WORDS - 1, FEW_WORDS, LENGTH, 4 * LENGTH])
+    assert np.allclose(model.log_odds_alone(np.full(4, 6.0), n_tokens), [0.0, 13.0, 13.0, 13.0 - 2 * np.log(4)])
+
+
+def test_length_takes_off_what_it_adds_to_article_texts() -> None:
+    rng = np.random.default_rng(0)
+    n_tokens = rng.integers(FEW_WORDS, 80, 4000)
+    boilerplate = rng.random(4000) < 0.5
+    length = np.log(np.maximum(n_tokens, LENGTH))
+    table = replace(empty_table(4000), boilerplate=boilerplate)
+    for takes_off in (0.0, 0.8):
+        log_odds = np.where(boilerplate, 2.0, -2.0) + takes_off * length + rng.normal(size=4000)
+        assert fit_length(log_odds, n_tokens, table) == pytest.approx(takes_off, abs=0.1)
+    assert fit_length(log_odds, n_tokens, replace(table, source=["pages"] * 4000)) == 0.0
+
+
+def empty_table(n: int) -> Table:
+    """Rows of authored documents of a paragraph each, without text or label."""
+    no, empty = np.zeros(n, np.bool_), [""] * n
+    return Table(empty, no, no, ~no, no, no, no, np.zeros(n, np.intp), np.arange(n + 1), np.ones(n), empty, empty, empty, ["authored"] * n)
 
 
 def test_copies_of_a_text_count_once_shared_between_its_labels() -> None:

@@ -22,7 +22,7 @@ import pytest
 
 from detector import Detector, ModelError
 from detector.context import FEATURES
-from detector.model import Model, idf_on_grid, weights_on_grid
+from detector.model import Alone, Model, idf_on_grid, weights_on_grid
 from detector.persistence import SHIPPED, load_model, save_model
 from detector.pieces import PIECE_FEATURES
 from tests.torture.hostile_models import Hostile, hostile_models
@@ -41,7 +41,7 @@ def small_model() -> Model:
         idf=idf.astype(np.float32),
         hot=hot,
         bias=-1.5,
-        alone=(0.9, 0.1),
+        alone=Alone(0.5, 0.9, 0.1, 0.8, 0.2),
         context=rng.normal(size=(2, len(FEATURES))),
         context_bias=np.array([-2.0, -1.0]),
         pieces=rng.normal(size=(2, len(PIECE_FEATURES))),
@@ -150,7 +150,7 @@ def test_an_array_larger_than_the_file_is_refused(path: Path, tmp_path: Path) ->
 
 CHANGES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "another format": (lambda r: r.update(format="other"), "does not say that it is a consent-text-detector model"),
-    "a newer version": (lambda r: r.update(version=99), "it has format version 99, this release reads 3"),
+    "a newer version": (lambda r: r.update(version=99), "it has format version 99, this release reads 4"),
     "short evidence": (lambda r: r.update(evidence=r["evidence"][:-1]), r"'evidence' is <i4 of shape \(63,\), expected <i4 of shape \(64,\)"),
     "evidence of another type": (lambda r: r.update(evidence=r["evidence"].astype("<f8")), "'evidence' is <f8"),
     "a NaN in the context": (lambda r: r["context"].__setitem__((0, 0), np.nan), "'context' has values that are not finite"),
@@ -166,7 +166,7 @@ CHANGES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "a missing threshold": (lambda r: r["thresholds"].pop("recall"), "'thresholds' is .*, expected precision, balanced, recall"),
     "a threshold above 1": (lambda r: r["thresholds"].update(recall=1.5), "threshold 'recall' is 1.5, expected 0 to 1"),
     "a card that is a list": (lambda r: r.update(card=[]), "'card' is list, expected a dict"),
-    "one number in alone": (lambda r: r.update(alone=[1.0]), "'alone' is .*, expected two numbers"),
+    "one number in alone": (lambda r: r.update(alone=[1.0]), "'alone' is .*, expected 5 numbers"),
 }
 
 

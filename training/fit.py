@@ -23,7 +23,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from detector.context import FEATURES, context_features, layout_of
-from detector.model import THRESHOLDS, Model, probability_of
+from detector.model import FEW_WORDS, LENGTH, THRESHOLDS, Alone, Model, probability_of, shorter_by_length
 from detector.pieces import PIECE_FEATURES
 from detector.sentences import find_edges
 from training.dataset import DatasetError, LabelledDocument, LabelledParagraph
@@ -341,6 +341,23 @@ def calibrate(log_odds: Floats, boilerplate: Flags, weight: Floats) -> tuple[flo
     return float(classifier.coef_[0, 0]), float(classifier.intercept_[0])
 
 
+def fit_length(log_odds: Floats, n_tokens: Integers, table: Table) -> float:
+    """What the length of a text without its document takes off its log-odds (`detector.model.Alone`), not less than 0.
+
+    It is fitted on texts that mean something alone, out of fold: on those that are not real pages, most of which are lines of lists and menus.
+    """
+    rows = np.flatnonzero(table.known & ~table.generic & (n_tokens >= FEW_WORDS) & (np.array(table.source) == "authored"))
+    if len(np.unique(table.boilerplate[rows])) < len(("article", "boilerplate")):
+        return 0.0
+    columns = np.column_stack((log_odds, np.log(np.maximum(n_tokens, LENGTH))))[rows]
+    classifier = new_classifier(1e6).fit(columns, table.boilerplate[rows])
+    own, length = classifier.coef_[0].tolist()
+    return float(np.clip(-length / own, 0.0, MOST_BY_LENGTH)) if own > 0 else 0.0
+
+
+MOST_BY_LENGTH: Final = 3.0
+
+
 def choose_thresholds(probability: Floats, article: Flags) -> dict[str, float]:
     """Least probability at which no more than the allowed share of article paragraphs is removed, for each name of `MAY_LOSE`."""
     highest = np.sort(probability[article])[::-1]
@@ -362,7 +379,7 @@ class Fit:
     probability : ndarray of float64, shape (n_paragraphs,)
         In its document; thresholds were chosen on these.
     alone : ndarray of float64, shape (n_paragraphs,)
-        Log-odds of the paragraph stage, each text alone.
+        Log-odds of the paragraph stage, each text alone, less what its length takes off.
     held_out : list of (Model, list of LabelledDocument)
         For each fold, its real pages (or what stands for them), and the model that was fitted without it.
     joined, composed_joined : list of dict of str to list of JoinedDocument
@@ -463,9 +480,14 @@ def _fit(sources: Sequence[Source], settings: Settings, weights: dict[str, float
     thresholds = choose_thresholds(probability, table.article & chosen)
     shares, names = list(MAY_LOSE.values())[:2], list(MAY_LOSE)[:2]
     wanted = [float(np.log(thresholds[name] / (1 - thresholds[name]))) for name in names]
+    by_length = fit_length(own, n_tokens, table)
+    own_alone = shorter_by_length(own, n_tokens, by_length)
     rows, _ = merge_copies(np.flatnonzero(chosen), text_of, table.boilerplate, table.weight)
-    texts = table.article[rows].astype(np.float64)
-    alone = match_shares(own[rows], texts, float(texts.sum()), shares, wanted)
+    few = n_tokens[rows] < FEW_WORDS
+    groups = [some if len(some) * shares[0] >= 1 else rows for some in (rows[~few], rows[few])]
+    articles = [table.article[some].astype(np.float64) for some in groups]
+    matched_alone = [match_shares(own_alone[some], texts, float(texts.sum()), shares, wanted) for some, texts in zip(groups, articles, strict=True)]
+    alone = Alone(by_length, *matched_alone[0], *matched_alone[1])
     say("calibrated, thresholds chosen: " + ", ".join(f"{name} {value:.4f}" for name, value in thresholds.items()))
 
     def model_of(stage: ParagraphStage, in_document: tuple[Floats, Floats], of_pieces: tuple[Floats, Floats]) -> Model:
@@ -512,7 +534,7 @@ def _fit(sources: Sequence[Source], settings: Settings, weights: dict[str, float
     real = bool(table.measured.any())
     held_out = [(model, documents.get(real, [])) for model, documents in zip(held_out_models, held_out_documents, strict=True)]
     joined_of = {kind: [of_fold.get(kind, {}) for of_fold in joined] for kind in (True, False)}
-    return Fit(model_of(final, context, final_pieces), table, probability, own, held_out, joined_of[real], joined_of[False])
+    return Fit(model_of(final, context, final_pieces), table, probability, own_alone, held_out, joined_of[real], joined_of[False])
 
 
 def _scaled(coefficients: Floats, biases: Floats, scale: float, offset: float) -> tuple[Floats, Floats]:

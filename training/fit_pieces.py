@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from detector.features import hash_lines
 from detector.model import Model
-from detector.pieces import PIECE_FEATURES, Expanded, cut_into_pieces, expand, layout_of_pieces, piece_features, suspect_in_document
+from detector.pieces import PIECE_FEATURES, Expanded, cut_into_pieces, expand, layout_of_pieces, most_of_whole, piece_features, suspect_in_document
 from training.dataset import LabelledDocument
 from training.joining import JoinedDocument, hosts_by_language, join_all, join_some, unjoined
 from training.pipeline import LINES_AT_ONCE, new_classifier
@@ -105,7 +105,9 @@ def score_joined(model: Model, documents: Mapping[str, Sequence[JoinedDocument]]
     bounds = np.cumsum([0, *[len(document.lines) for _, document in flat]])
     in_document = model.log_odds_in_context(log_odds, n_tokens, bounds)
     cut = np.flatnonzero(np.concatenate(suspects) | suspect_in_document(log_odds, in_document, n_tokens))
-    rows = expand(log_odds, n_tokens, bounds, cut, cut_into_pieces(model, [lines[i][1].text for i in cut.tolist()]))
+    found = cut_into_pieces(model, [lines[i][1].text for i in cut.tolist()])
+    in_document[cut] = np.minimum(in_document[cut], most_of_whole(log_odds[cut], found))
+    rows = expand(log_odds, n_tokens, bounds, cut, found)
     pieces = np.flatnonzero(rows.is_piece)
     ends = np.append(np.where(rows.line[1:] == rows.line[:-1], rows.start[1:], -1), -1)[pieces]
     counts = np.zeros((3, len(pieces)))  # boilerplate, article, known
