@@ -603,7 +603,7 @@ class Detector:
         if not paragraphs:
             return np.empty((0, 2))
         scored = self._score_lines([text.replace("\n", " ") for text in paragraphs])
-        probability = probability_of(self.model.log_odds_alone(scored.log_odds, scored.n_tokens))
+        probability = probability_of(self.model.alone.log_odds(scored.log_odds, scored.n_tokens))
         return np.column_stack((1.0 - probability, probability))
 
     def predict(self, paragraphs: Sequence[str]) -> NDArray[np.str_]:

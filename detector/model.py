@@ -96,14 +96,21 @@ class Alone(NamedTuple):
     scale_of_few: float
     offset_of_few: float
 
+    def log_odds(self, own: NDArray[np.float64], n_tokens: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Log-odds of texts that come without a document, for which the thresholds are right.
+
+        Parameters
+        ----------
+        own, n_tokens : ndarray, shape (n_texts,)
+            Log-odds of the paragraph stage, and number of words.
+        """
+        few = n_tokens < FEW_WORDS
+        shortened = own - self.by_length * np.log(np.maximum(n_tokens, LENGTH) / LENGTH)
+        return shortened * np.where(few, self.scale_of_few, self.scale) + np.where(few, self.offset_of_few, self.offset)
+
 
 LENGTH: Final = 8
 FEW_WORDS: Final = 4
-
-
-def shorter_by_length(log_odds: NDArray[np.float64], n_tokens: NDArray[np.intp], by_length: float) -> NDArray[np.float64]:
-    """Log-odds of texts less what their length takes off, as `Alone` says."""
-    return log_odds - by_length * np.log(np.maximum(n_tokens, LENGTH) / LENGTH)
 
 
 @dataclass(frozen=True, eq=False)
@@ -343,18 +350,6 @@ class Model:
         first = hashed.tokens[hashed.lines]
         norm = np.add.reduceat(sum(self.squares.take(buckets) for buckets in hashed.token_buckets), first)
         return first, np.sqrt(norm / np.diff(hashed.tokens)[hashed.lines] * words)
-
-    def log_odds_alone(self, log_odds: NDArray[np.float64], n_tokens: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Log-odds of texts that come without a document, for which the thresholds are right.
-
-        Parameters
-        ----------
-        log_odds, n_tokens : ndarray, shape (n_texts,)
-            Log-odds of the paragraph stage, and number of words.
-        """
-        by_length, scale, offset, scale_of_few, offset_of_few = self.alone
-        few = n_tokens < FEW_WORDS
-        return shorter_by_length(log_odds, n_tokens, by_length) * np.where(few, scale_of_few, scale) + np.where(few, offset_of_few, offset)
 
     def log_odds_in_context(self, log_odds: NDArray[np.float64], n_tokens: NDArray[np.intp], bounds: NDArray[np.intp]) -> NDArray[np.float64]:
         """Log-odds of paragraphs in their documents: the context stage.

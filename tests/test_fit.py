@@ -170,10 +170,10 @@ def test_thresholds_lose_no_more_than_they_may() -> None:
     assert list(thresholds) == ["precision", "balanced", "recall"]
 
 
-def test_of_texts_alone_long_ones_have_less_and_short_ones_a_scale_of_their_own(pipeline_and_model: tuple[Any, Model]) -> None:
-    model = replace(pipeline_and_model[1], alone=Alone(by_length=1.0, scale=2.0, offset=1.0, scale_of_few=0.5, offset_of_few=-3.0))
+def test_of_texts_alone_long_ones_have_less_and_short_ones_a_scale_of_their_own() -> None:
+    alone = Alone(by_length=1.0, scale=2.0, offset=1.0, scale_of_few=0.5, offset_of_few=-3.0)
     n_tokens = np.array([FEW_WORDS - 1, FEW_WORDS, LENGTH, 4 * LENGTH])
-    assert np.allclose(model.log_odds_alone(np.full(4, 6.0), n_tokens), [0.0, 13.0, 13.0, 13.0 - 2 * np.log(4)])
+    assert np.allclose(alone.log_odds(np.full(4, 6.0), n_tokens), [0.0, 13.0, 13.0, 13.0 - 2 * np.log(4)])
 
 
 def test_length_takes_off_what_it_adds_to_article_texts() -> None:

@@ -23,7 +23,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from detector.context import FEATURES, context_features, layout_of
-from detector.model import FEW_WORDS, LENGTH, THRESHOLDS, Alone, Model, probability_of, shorter_by_length
+from detector.model import FEW_WORDS, LENGTH, THRESHOLDS, Alone, Model, probability_of
 from detector.pieces import PIECE_FEATURES
 from detector.sentences import find_edges
 from training.dataset import DatasetError, LabelledDocument, LabelledParagraph
@@ -379,7 +379,7 @@ class Fit:
     probability : ndarray of float64, shape (n_paragraphs,)
         In its document; thresholds were chosen on these.
     alone : ndarray of float64, shape (n_paragraphs,)
-        Log-odds of the paragraph stage, each text alone, less what its length takes off.
+        Log-odds of each text without its document.
     held_out : list of (Model, list of LabelledDocument)
         For each fold, its real pages (or what stands for them), and the model that was fitted without it.
     joined, composed_joined : list of dict of str to list of JoinedDocument
@@ -481,12 +481,12 @@ def _fit(sources: Sequence[Source], settings: Settings, weights: dict[str, float
     shares, names = list(MAY_LOSE.values())[:2], list(MAY_LOSE)[:2]
     wanted = [float(np.log(thresholds[name] / (1 - thresholds[name]))) for name in names]
     by_length = fit_length(own, n_tokens, table)
-    own_alone = shorter_by_length(own, n_tokens, by_length)
+    shortened = Alone(by_length, 1.0, 0.0, 1.0, 0.0).log_odds(own, n_tokens)
     rows, _ = merge_copies(np.flatnonzero(chosen), text_of, table.boilerplate, table.weight)
     few = n_tokens[rows] < FEW_WORDS
     groups = [some if len(some) * shares[0] >= 1 else rows for some in (rows[~few], rows[few])]
     articles = [table.article[some].astype(np.float64) for some in groups]
-    matched_alone = [match_shares(own_alone[some], texts, float(texts.sum()), shares, wanted) for some, texts in zip(groups, articles, strict=True)]
+    matched_alone = [match_shares(shortened[some], texts, float(texts.sum()), shares, wanted) for some, texts in zip(groups, articles, strict=True)]
     alone = Alone(by_length, *matched_alone[0], *matched_alone[1])
     say("calibrated, thresholds chosen: " + ", ".join(f"{name} {value:.4f}" for name, value in thresholds.items()))
 
@@ -534,7 +534,7 @@ def _fit(sources: Sequence[Source], settings: Settings, weights: dict[str, float
     real = bool(table.measured.any())
     held_out = [(model, documents.get(real, [])) for model, documents in zip(held_out_models, held_out_documents, strict=True)]
     joined_of = {kind: [of_fold.get(kind, {}) for of_fold in joined] for kind in (True, False)}
-    return Fit(model_of(final, context, final_pieces), table, probability, own_alone, held_out, joined_of[real], joined_of[False])
+    return Fit(model_of(final, context, final_pieces), table, probability, alone.log_odds(own, n_tokens), held_out, joined_of[real], joined_of[False])
 
 
 def _scaled(coefficients: Floats, biases: Floats, scale: float, offset: float) -> tuple[Floats, Floats]:
