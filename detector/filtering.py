@@ -583,7 +583,8 @@ class Detector:
         """Probabilities of the classes for texts that come without their document.
 
         Each text is taken as one paragraph, whatever line ends it has, and has no neighbours: buttons such as "OK" can't be told here. The
-        probabilities are lower than calibrated ones would be, so that the named thresholds lose the same shares of article texts as in documents.
+        probabilities are lower than calibrated ones would be, those of long texts and of one to three words most, so that the named thresholds lose
+        the same shares of article texts as in documents (`detector.model.Alone`).
 
         Parameters
         ----------

@@ -10,7 +10,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector import Detector
-from detector.pieces import _best_labels, cut_into_pieces, differing, some_of
+from detector.pieces import (
+    CLEAR_WORDS,
+    CLEARER,
+    DETAILS,
+    DOUBT,
+    GATE,
+    SURE,
+    SURELY,
+    Pieces,
+    _best_labels,
+    cut_into_pieces,
+    differing,
+    most_of_whole,
+    some_of,
+)
 from tests.conftest import joined_lines
 
 SHIPPED = Detector.load()
@@ -75,3 +89,21 @@ def test_lines_differ_that_have_consent_text_beside_other_text() -> None:
     ]
     assert differing(cut_into_pieces(SHIPPED.model, lines)).tolist() == [0]
     assert differing(cut_into_pieces(SHIPPED.model, [])).tolist() == []
+
+
+WHOLE_LINES = {
+    "a piece that is surely article text": (0.0, [(SURE, CLEAR_WORDS), (3.0, 9)], SURELY),
+    "a piece that is clearly article text": (0.0, [(CLEARER, CLEAR_WORDS), (3.0, 9)], DOUBT),
+    "no such piece": (0.0, [(CLEARER + 0.1, 20), (3.0, 9)], np.inf),
+    "only a piece of few words": (0.0, [(SURE, CLEAR_WORDS - 1), (3.0, 9)], np.inf),
+    "consent text by itself": (GATE, [(SURE, 20), (9.0, 9)], np.inf),
+}
+
+
+@pytest.mark.parametrize(("own", "pieces", "most"), WHOLE_LINES.values(), ids=WHOLE_LINES)
+def test_neighbours_make_no_consent_text_of_a_line_with_a_piece_that_is_not(own: float, pieces: list[tuple[float, int]], most: float) -> None:
+    log_odds, n_tokens = (np.array(column) for column in zip(*pieces, strict=True))
+    n = len(pieces)
+    of_line = Pieces(np.array([0, n]), np.arange(n), log_odds.astype(np.float64), n_tokens, np.zeros((len(DETAILS), n)))
+    assert most_of_whole(np.array([own]), of_line).tolist() == [most]
+    assert most_of_whole(np.empty(0), some_of(of_line, np.empty(0, np.intp))).tolist() == []
