@@ -22,7 +22,7 @@ from detector.policies import is_policy
 Verdict = Literal["clean", "filtered", "consent_only"]
 
 CLEAR: Final = -2.5
-GAP: Final = 6.0
+GAP: Final = 7.0
 """Log-odds up to which a piece of some words is clearly article text, and by which the piece that speaks most for consent text must exceed it. A line
 is cut only if it has two such pieces: many consent lines have a sentence that says nothing by itself."""
 ROUNDS: Final = 2
