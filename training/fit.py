@@ -344,7 +344,8 @@ def calibrate(log_odds: Floats, boilerplate: Flags, weight: Floats) -> tuple[flo
 def fit_length(log_odds: Floats, n_tokens: Integers, table: Table) -> float:
     """What the length of a text without its document takes off its log-odds (`detector.model.Alone`), not less than 0.
 
-    It is fitted on texts that mean something alone, out of fold: on those that are not real pages, most of which are lines of lists and menus.
+    It is fitted out of fold on authored texts that mean something alone, since most of those of real pages are lines of lists and menus; 0 without
+    authored texts of both labels.
     """
     rows = np.flatnonzero(table.known & ~table.generic & (n_tokens >= FEW_WORDS) & (np.array(table.source) == "authored"))
     if len(np.unique(table.boilerplate[rows])) < len(("article", "boilerplate")):
@@ -356,6 +357,7 @@ def fit_length(log_odds: Floats, n_tokens: Integers, table: Table) -> float:
 
 
 MOST_BY_LENGTH: Final = 3.0
+"""Length takes off no more than this; 1 is usual."""
 
 
 def choose_thresholds(probability: Floats, article: Flags) -> dict[str, float]:
@@ -484,6 +486,7 @@ def _fit(sources: Sequence[Source], settings: Settings, weights: dict[str, float
     shortened = Alone(by_length, 1.0, 0.0, 1.0, 0.0).log_odds(own, n_tokens)
     rows, _ = merge_copies(np.flatnonzero(chosen), text_of, table.boilerplate, table.weight)
     few = n_tokens[rows] < FEW_WORDS
+    # of fewer texts the smallest share is none at all: then both kinds are matched as one
     groups = [some if len(some) * shares[0] >= 1 else rows for some in (rows[~few], rows[few])]
     articles = [table.article[some].astype(np.float64) for some in groups]
     matched_alone = [match_shares(shortened[some], texts, float(texts.sum()), shares, wanted) for some, texts in zip(groups, articles, strict=True)]
