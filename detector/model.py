@@ -111,7 +111,7 @@ class Alone(NamedTuple):
 
 LENGTH: Final = 8
 """Words up to which the length of a text takes nothing off."""
-FEW_WORDS: Final = 4
+FEW_WORDS: Final = 3
 """A text of fewer words says so little alone that its log-odds have a scale of their own."""
 
 
