@@ -489,12 +489,14 @@ class Detector:
         document = np.searchsorted(bounds, looked_at, side="right") - 1
         lines = lines_at(looked_at, document)
         pieces = cut_into_pieces(self.model, lines)
+        goes = probability_of(in_document[looked_at]) >= self.threshold
         in_document = in_document.copy()
         in_document[looked_at] = np.minimum(in_document[looked_at], most_of_whole(own[looked_at], pieces))
         differ = differing(pieces)
         if not len(differ):
             return in_document, cut
-        looked_at, document, pieces, lengths = looked_at[differ], document[differ], some_of(pieces, differ), [len(lines[i]) for i in differ.tolist()]
+        looked_at, document, goes, pieces = looked_at[differ], document[differ], goes[differ], some_of(pieces, differ)
+        lengths = [len(lines[i]) for i in differ.tolist()]
         # the documents of these lines, with all their lines, as if there were no others
         counts = np.diff(bounds)
         chosen = np.unique(document)
@@ -508,7 +510,6 @@ class Detector:
         first = pieces.bounds[:-1]
         lowest = np.minimum.reduceat(np.where(pieces.n_tokens >= CLEAR_WORDS, result, np.inf), first)
         highest = np.maximum.reduceat(result, first)
-        goes = probability_of(in_document[looked_at]) >= self.threshold
         clear = ((lowest <= CLEAR) & (highest - lowest >= GAP)) | (goes & (lowest <= CLEARER))
         joined = np.logical_or.reduceat(remove, first) & clear & (probability_of(lowest) < self.threshold)
         in_document[looked_at] = np.minimum(in_document[looked_at], np.maximum(lowest, DOUBT))

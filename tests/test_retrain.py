@@ -72,7 +72,7 @@ def test_twenty_documents_teach_the_wording_of_a_family_of_sites_and_nothing_is_
     assert new["false_removals"] == 0
     gate = Flips.of(outcomes(before, DATA, CASES), outcomes(after, DATA, CASES))
     assert gate.n > 10_000
-    assert len(gate.worse) <= 2
+    assert len(gate.worse) <= gate.n / 5_000
 
 
 def test_the_report_says_what_changed_on_sites_held_out(parts: tuple[list[LabelledDocument], list[LabelledDocument]]) -> None:

@@ -19,7 +19,7 @@ from training.evaluate import evaluate
 from training.fit import is_generic
 from training.gate import Outcome, outcomes, paragraph_outcomes
 
-WEIGHT: Final = 3.0
+WEIGHT: Final = 2.0
 """Weight of a new consent text; an article text weighs 1. There are many more of those on any page, and most are clear as it is. Real pages of sites
 that a model hadn't seen, and 8 drawings of 20 documents of data/tutorial, chose it (`training/README.md`)."""
 HELD_OUT: Final = 5
