@@ -137,7 +137,8 @@ def _download(package: Package, folder: Path) -> None:
         raise PackageError(f"{client} took longer than {SECONDS} s") from error
     if done.returncode:
         said = (done.stderr or done.stdout).strip().splitlines()
-        raise PackageError(f"{client} failed: {said[-1] if said else f'exit code {done.returncode}'}")
+        hint = "; apt-get update lets it know of newer versions" if package.registry == "Debian" else ""
+        raise PackageError(f"{client} failed: {said[-1] if said else f'exit code {done.returncode}'}{hint}")
 
 
 def contents(path: Path, wanted: Sequence[str]) -> dict[str, bytes]:
