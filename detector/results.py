@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -181,16 +183,30 @@ def _with_text(record: Record, text_field: str, text: str) -> bytes:
     r"""A line with another text.
 
     The text is replaced where it stands, with letters beyond ASCII as they are or as ``\u``, as before; a line in which it isn't found so, because
-    other characters were escaped, is written anew. Reading the line again proves that it was the right place.
+    other characters were escaped, is written anew. That it is the right place is seen from the key before it, if the line has but one of its name and
+    no escapes that may hide another; else reading the line again proves it, which takes as long as all the rest.
     """
+    key = _key(text_field).search(record.raw)
     for literal in (utf8_literal, ascii_literal):
         old = literal(record.text)
-        before, found, after = record.raw.partition(old) if old else (b"", b"", b"")
+        if not old:
+            continue
+        if key and record.raw.startswith(old, key.end()):
+            before, after = record.raw[: key.end()], record.raw[key.end() + len(old) :]
+            if b"\\" not in before and b"\\" not in after and not _key(text_field).search(after):
+                return before + literal(text) + after
+        before, found, after = record.raw.partition(old)
         if found:
             line = before + literal(text) + after
             if fields_of(line) == {**(record.fields or {}), text_field: text}:
                 return line
     return json_line({**record.exact_fields, text_field: text}).encode()
+
+
+@cache
+def _key(name: str) -> re.Pattern[bytes]:
+    """A key of a JSON object, up to its value."""
+    return re.compile(re.escape(ascii_literal(name)) + rb"\s*:\s*")
 
 
 def removed_spans(document: FilteredDocument) -> list[dict[str, Any]]:

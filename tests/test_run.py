@@ -252,6 +252,10 @@ def test_of_a_line_only_the_text_changes_byte_for_byte(tmp_path: Path) -> None:
         '{"meta": {"text": %s}, "text": %s}',
         '{"text": %s, "text": %s}',
         '{"te\\u0078t": %s, "copy": %s}',
+        '{"copy": {"text": %s}, "te\\u0078t": %s}',
+        '{"copy": [{"text": %s}], "text": %s}',
+        '{"text": %s, "te\\u0078t": %s}',
+        '{"kind": "text", "a": "\\"text\\": ", "text" :  %s, "copy":%s}',
     ],
 )
 def test_a_copy_of_the_text_elsewhere_in_the_line_stays(tmp_path: Path, line: str) -> None:
