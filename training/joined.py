@@ -9,8 +9,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from detector import Detector, FilteredDocument
-from detector.model import THRESHOLDS
+from detector import Detector
+from detector.model import THRESHOLDS, Model, probability_of
 from training.dataset import LabelledDocument
 from training.evaluate import DOCUMENTS_AT_ONCE, SHARES
 from training.fit import Fit
@@ -22,68 +22,62 @@ IGNORED: Final = 3
 SETS: Final = ("joined", "in one line")
 
 
+GRID: Final = (-8.0, -6.5, -5.0, -4.0, -3.0, -2.0, -1.5, -1.0, -0.5, 0.5, 0.75, 1.0, 2.0, 4.0, 6.0, 8.0)
+"""Log-odds of the thresholds that are tried. What is cut where depends on the threshold, so that no ranking of pieces that one of them made says what
+another would lose."""
+
+
 @dataclass
-class Pieces:
-    """Pieces of joined lines, as a detector cut them: probability, characters of boilerplate and article, language; and what thresholds remove."""
+class Removed:
+    """Characters of boilerplate and article in joined lines, by language, and those that a detector removes at each threshold."""
 
-    probability: list[float] = field(default_factory=list)
-    characters: list[tuple[int, int]] = field(default_factory=list)
-    lang: list[str] = field(default_factory=list)
-    removed: dict[str, list[tuple[int, int]]] = field(default_factory=lambda: {name: [] for name in THRESHOLDS})
+    characters: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    removed: dict[str | float, dict[str, NDArray[np.int64]]] = field(default_factory=dict)
 
-    def add(self, detector: Detector, documents: Sequence[JoinedDocument]) -> None:
-        """Filter documents at each named threshold, and count."""
+    def add(self, model: Model, documents: Sequence[JoinedDocument]) -> None:
+        """Filter documents at each threshold, and count."""
         for start in range(0, len(documents), DOCUMENTS_AT_ONCE):
             some = documents[start : start + DOCUMENTS_AT_ONCE]
             sums = [_cumulative(document) for document in some]
             texts = [document.text for document in some]
-            for name in THRESHOLDS:
-                at = Detector(detector.model, name)
-                for document, total, filtered in zip(some, sums, at.filter_batch(texts), strict=True):
-                    self._count(document, total, filtered, name)
-
-    def _count(self, document: JoinedDocument, total: NDArray[np.intp], filtered: FilteredDocument, name: str) -> None:
-        removed = np.zeros(2, np.intp)
-        for p in filtered.paragraphs:
-            n = total[p.end, :2] - total[p.start, :2]
-            if not n.any():
-                continue
-            if name == "balanced":
-                self.probability.append(p.probability)
-                self.characters.append((int(n[0]), int(n[1])))
-                self.lang.append(document.lang)
-            if p.label == "boilerplate":
-                removed += n
-        self.removed[name].append((int(removed[0]), int(removed[1])))
+            for document, total in zip(some, sums, strict=True):
+                _count(self.characters, document, total[-1, :2])
+            for threshold in (*THRESHOLDS, *probability_of(np.array(GRID)).tolist()):
+                of_threshold = self.removed.setdefault(threshold, {})
+                for document, total, filtered in zip(some, sums, Detector(model, threshold).filter_batch(texts), strict=True):
+                    for p in filtered.removed:
+                        _count(of_threshold, document, total[p.end, :2] - total[p.start, :2])
 
     def figures(self) -> dict[str, Any]:
-        """Characters; recall where a share of the article characters is lost; recall and loss at each threshold; recall by language at "balanced"."""
-        characters = np.array(self.characters, np.int64).reshape(-1, 2)
-        consent, article = characters.sum(0).tolist()
-        order = np.argsort(-np.array(self.probability), kind="stable")
-        found, lost = np.cumsum(characters[order], axis=0).T if len(order) else (np.zeros(0), np.zeros(0))
+        """Characters; largest recall at a threshold that loses no more than a share; the named thresholds; languages, at that of 1 in 1,000."""
+        consent, article = _sum(self.characters)
         out: dict[str, Any] = {"boilerplate": consent, "article": article}
+        sums = {threshold: _sum(of_threshold) for threshold, of_threshold in self.removed.items()}
         for name, share in SHARES:
-            k = int(np.searchsorted(lost, share * article, side="right"))
-            out[f"recall_at_{name}"] = float(found[k - 1] / max(consent, 1)) if k else 0.0
-        for name, removed in self.removed.items():
-            of_boilerplate, of_article = np.array(removed, np.int64).reshape(-1, 2).sum(0).tolist()
-            out[name] = {"recall": of_boilerplate / max(consent, 1), "lost": of_article / max(article, 1)}
-        lang = np.array(self.lang)
-        threshold = out["recall_at_1e-3"] and float(
-            np.array(self.probability)[order[max(0, int(np.searchsorted(lost, 1e-3 * article, side="right")) - 1)]]
-        )
-        above = np.array(self.probability) >= threshold
+            out[f"recall_at_{name}"] = max((found / max(consent, 1) for found, lost in sums.values() if lost <= share * article), default=0.0)
+        for name in THRESHOLDS:
+            out[name] = {"recall": sums[name][0] / max(consent, 1), "lost": sums[name][1] / max(article, 1)}
+        sure = [threshold for threshold, (_, lost) in sums.items() if lost <= 1e-3 * article]
+        best = self.removed[max(sure, key=lambda threshold: sums[threshold][0])] if sure else {}
+        nothing = np.zeros(2, np.int64)
         out["by_language"] = {
-            str(value): {
-                "boilerplate": int(characters[lang == value, 0].sum()),
-                "recall": float(characters[(lang == value) & above, 0].sum() / max(1, characters[lang == value, 0].sum())),
-                "article": int(characters[lang == value, 1].sum()),
-                "lost": float(characters[(lang == value) & above, 1].sum() / max(1, characters[lang == value, 1].sum())),
+            lang: {
+                **dict(zip(("boilerplate", "article"), n.tolist(), strict=True)),
+                **dict(zip(("recall", "lost"), (best.get(lang, nothing) / np.maximum(n, 1)).tolist(), strict=True)),
             }
-            for value in np.unique(lang)
+            for lang, n in sorted(self.characters.items())
         }
         return out
+
+
+def _count(counts: dict[str, NDArray[np.int64]], document: JoinedDocument, n: NDArray[np.intp]) -> None:
+    counts[document.lang] = counts.get(document.lang, 0) + n
+
+
+def _sum(counts: Mapping[str, NDArray[np.int64]]) -> tuple[int, int]:
+    """Characters of boilerplate and of article, of all languages."""
+    consent, article = sum(counts.values(), np.zeros(2, np.int64)).tolist()
+    return consent, article
 
 
 def _cumulative(document: JoinedDocument) -> NDArray[np.intp]:
@@ -116,7 +110,7 @@ def joined_figures(detector: Detector, documents: Sequence[LabelledDocument], se
     Returns
     -------
     dict of str to dict
-        As `Pieces.figures` gives them: "joined", one run of consent text of each document joined with sentences of an article; "in one line", whole
+        As `Removed.figures` gives them: "joined", one run of consent text of each document joined with sentences of an article; "in one line", whole
         documents in one line.
     """
     hosts = hosts_by_language(documents)
@@ -124,7 +118,7 @@ def joined_figures(detector: Detector, documents: Sequence[LabelledDocument], se
         "joined": [j for d in documents if (j := join_some(d, seed, hosts.get(d.lang, ())))],
         "in one line": [join_all(d, seed) for d in documents],
     }
-    return _measured([(detector, sets)])
+    return _measured([(detector.model, sets)])
 
 
 def out_of_fold_joined_figures(result: Fit, *, composed: bool = False) -> dict[str, dict[str, Any]]:
@@ -134,18 +128,18 @@ def out_of_fold_joined_figures(result: Fit, *, composed: bool = False) -> dict[s
     for (model, _), of_fold in zip(result.held_out, sets, strict=True):
         # copies of a page weigh in the fit; the first is measured
         first = {name: list({d.id: d for d in reversed(some)}.values()) for name, some in of_fold.items() if name in SETS}
-        pairs.append((Detector(model), first))
+        pairs.append((model, first))
     return _measured(pairs)
 
 
-def _measured(pairs: Sequence[tuple[Detector, Mapping[str, Sequence[JoinedDocument]]]]) -> dict[str, dict[str, Any]]:
+def _measured(pairs: Sequence[tuple[Model, Mapping[str, Sequence[JoinedDocument]]]]) -> dict[str, dict[str, Any]]:
     out = {}
     for name in SETS:
-        pieces = Pieces()
-        for detector, sets in pairs:
-            pieces.add(detector, sets.get(name, []))
-        if pieces.characters:
-            out[name] = pieces.figures()
+        removed = Removed()
+        for model, sets in pairs:
+            removed.add(model, sets.get(name, []))
+        if removed.characters:
+            out[name] = removed.figures()
     return out
 
 
