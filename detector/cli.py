@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from detector import __version__
 from detector.corpus import FORMATS, MAX_DOCUMENT_BYTES, Record, json_line, known_format, read_records
@@ -34,12 +34,15 @@ FAILED = 2
 BY_SIGNAL = 128
 """Exit code of a run that a signal has stopped, less the number of the signal, as shells have it."""
 SIGPIPE = 13
+ARROW_POOL: Final = ("ARROW_DEFAULT_MEMORY_POOL", "system")
+"""What pyarrow allocates with, if the user doesn't say: its own pool keeps 35 MB more of a Parquet file of 27 MB row groups, in the same time."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     _fill_standard_places()
     args = parse_args(argv)
+    os.environ.setdefault(*ARROW_POOL)
     try:
         with _stopped_cleanly():
             return int(args.run(args))
