@@ -32,12 +32,12 @@ wheel: .venv/tested
 torture: .venv/tortured
 	$(BIN)/python -m pytest tests/torture
 
-# the detector's tests, and a fit, with the lowest versions that pyproject.toml allows; the newest are those of .venv. With PYTHONS="python3.12 python3.13"
-# all tests on other Pythons too, in environments named after them
+# the detector's tests, and a fit, with the lowest versions that pyproject.toml allows, and without the compiled scoring; the newest versions are those
+# of .venv. With PYTHONS="python3.12 python3.13" all tests on other Pythons too, in environments named after them
 LOWEST := $(addprefix tests/test_,$(addsuffix .py,adapters cli context corpus explain features filtering fit golden offline paragraphs persistence \
 	pieces policies run same sentences))
 test-versions: .venv-lowest/installed $(PYTHONS:%=test-on-%)
-	.venv-lowest/bin/python -m pytest $(LOWEST)
+	CONSENT_DETECTOR_COMPILED=0 .venv-lowest/bin/python -m pytest $(LOWEST)
 
 test-on-%: .venv-%/installed
 	.venv-$*/bin/python -m pytest
@@ -73,12 +73,12 @@ build/packages.jsonl.gz: .venv/tested data/packages.json
 	mkdir -p build
 	$(BIN)/consent-training sources fetch -o $@
 
-.venv/installed: pyproject.toml
+.venv/installed: pyproject.toml detector/native/scoring.c
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	touch $@
 
-.venv/tested: pyproject.toml
+.venv/tested: pyproject.toml detector/native/scoring.c
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@ .venv/installed

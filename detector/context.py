@@ -100,6 +100,13 @@ class Layout(NamedTuple):
         return spread
 
 
+def sums_of(refined: Column) -> NDArray[np.int64]:
+    """Sums of the probabilities of all paragraphs before each, `ONE` to one, shape (n_paragraphs + 1,), of log-odds within `LIMIT`."""
+    sums = np.zeros(len(refined) + 1, np.int64)
+    np.cumsum(np.rint(ONE / (1.0 + np.exp(-refined))).astype(np.int64), out=sums[1:])
+    return sums
+
+
 def layout_of(n_tokens: NDArray[np.intp], bounds: NDArray[np.intp], at: NDArray[np.intp] | None = None) -> Layout:
     """Lay out paragraphs.
 
@@ -150,10 +157,8 @@ def context_features(own: Column, refined: Column, layout: Layout) -> Iterator[C
     """
     here, place, rows, length, short, few = layout.here, layout.place, layout.rows, layout.length, layout.short, layout.few
     own, refined = np.clip(own, -LIMIT, LIMIT), np.clip(refined, -LIMIT, LIMIT)
-    integers = np.rint(ONE / (1.0 + np.exp(-refined))).astype(np.int64)
-    sums = np.zeros(layout.n + 1, np.int64)
-    np.cumsum(integers, out=sums[1:])
-    refined_at, probability_at = layout.spread(refined, OUTSIDE), layout.spread(integers / ONE, 0.0)
+    sums = sums_of(refined)
+    refined_at, probability_at = layout.spread(refined, OUTSIDE), layout.spread((sums[1:] - sums[:-1]) / ONE, 0.0)
     own, refined = own[rows], refined[rows]
 
     yield own

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from detector.features import KINDS, HashedLines, hash_lines
-from detector.model import Model
+from detector.model import SQUARE_MASK, SQUARES_TO_ONE, Model
 from detector.paragraphs import Paragraph
 
 HANGUL: Final = ("\uac00", "\ud7a3")
@@ -106,9 +106,9 @@ def ngrams_of(model: Model, texts: Sequence[str], weights: Sequence[float]) -> l
         buckets = np.concatenate([hashed.token_buckets, np.empty((4, 0), np.int64)], axis=1).ravel()
         buckets = np.concatenate((buckets, hashed.line_buckets.ravel()))
         exists = buckets < len(model.idf)
-        norm = np.sqrt(model.squares[buckets[exists]].sum(dtype=np.float64))
+        norm = np.sqrt((model.table[buckets[exists]] & SQUARE_MASK).sum() / SQUARES_TO_ONE)
         values, inverse, counts = np.unique(buckets[exists], return_inverse=True, return_counts=True)
-        adds = model.products[values].astype(np.float64) * np.where(model.hot[values], 1, counts) / max(norm, 1e-300) * weight
+        adds = model.units[values] * model.grid * np.where(model.hot[values], 1, counts) / max(norm, 1e-300) * weight
         kinds = np.repeat(np.arange(len(KINDS)), [hashed.token_buckets.shape[1]] * 4 + [hashed.line_buckets.shape[1]] * 4)[exists]
         named = [name for name, there in zip(names, exists.tolist(), strict=True) if there]
         for i, (kind, name) in enumerate(zip(kinds.tolist(), named, strict=True)):

@@ -1,7 +1,8 @@
 """Turn lines of text into hashed n-grams with a few numpy passes over their UTF-8 bytes.
 
 The one function that matters is `hash_lines`; training makes CSR counts of its result, prediction looks weights up with it, so the two
-cannot differ. No Python-level loop runs for a line or a token.
+cannot differ. No Python-level loop runs for a line or a token. Where it was compiled, `detector/native/scoring.c` hashes and sums in one pass in its
+place, with the same result.
 
 The features of a line, each hashed into one of ``2**bits`` buckets:
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.explain import Explanation, ngrams_of
-from detector.features import hash_lines, utf8
+from detector.features import utf8
 from detector.model import LABELS, THRESHOLDS, Model, probability_of
 from detector.paragraphs import Paragraph, cut_lines, has_text, paragraph_lines, paragraph_offsets
 from detector.persistence import load_model
@@ -627,10 +627,10 @@ class Detector:
         parts = []
         lines, n_lines = [np.zeros(1, np.intp)], 0
         for chunk, ends in _chunks(texts):
-            hashed = hash_lines(chunk, self.model.bits)
-            parts.append((*self.model.log_odds_and_suspects(hashed), hashed.tokens[1:] - hashed.tokens[:-1], hashed.blank))
-            lines.append(np.searchsorted(hashed.newlines, ends) + (n_lines + 1))
-            n_lines += len(hashed.blank)
+            scored = self.model.score_lines(chunk)
+            parts.append(scored[:-1])
+            lines.append(np.searchsorted(scored.newlines, ends) + (n_lines + 1))
+            n_lines += len(scored.blank)
         log_odds, suspect, n_tokens, blank = parts[0] if len(parts) == 1 else (np.concatenate(part) for part in zip(*parts, strict=True))
         return _Scored(log_odds, suspect, n_tokens, blank, np.concatenate(lines))
 

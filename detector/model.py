@@ -10,9 +10,10 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.context import context_features, layout_of
-from detector.features import KINDS, HashedLines
-from detector.pieces import GATE, LEAST_WORDS, MOST_WORDS, Expanded, layout_of_pieces, piece_features
+from detector.context import FEATURES, context_features, layout_of
+from detector.features import KINDS, HashedLines, hash_lines
+from detector.native import COMPILED, Compiled
+from detector.pieces import GATE, LEAST_WORDS, MOST_WORDS, Expanded, features_in_line, known_of_rows, layout_of_pieces, piece_features
 
 LABELS: Final = ("article", "boilerplate")
 """The two classes, in the order of scikit-learn's ``classes_``."""
@@ -47,9 +48,9 @@ def probability_of(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
     return 1.0 / (1.0 + np.exp(-np.clip(log_odds, -40.0, 40.0)))
 
 
-def _grid_of(weights: NDArray[np.floating], idf: NDArray[np.floating], hot: NDArray[np.bool_]) -> float:
-    """Power of two of which the largest evidence of a bucket that isn't hot is `EVIDENCE_UNITS` at most."""
-    largest = float(np.abs(np.where(hot, 0.0, weights.astype(np.float64) * idf)).max(initial=0.0))
+def _grid_of(evidence: NDArray[np.float64], hot: NDArray[np.bool_]) -> float:
+    """Power of two of which the largest evidence of a bucket that isn't hot is `EVIDENCE_UNITS` at most; evidence is weight times IDF."""
+    largest = float(np.abs(evidence).max(initial=0.0, where=~hot))
     # what single precision added must not double it
     return 2.0 ** math.ceil(math.log2(largest * (1 - 1e-6) / EVIDENCE_UNITS)) if largest else 1.0
 
@@ -73,8 +74,9 @@ def weights_on_grid(weights: NDArray[np.floating], idf: NDArray[np.floating], ho
     hot : ndarray of bool, shape (n_buckets,)
         As in `Model`.
     """
-    grid = _grid_of(weights, idf, hot)
-    return np.rint(weights.astype(np.float64) * idf / grid) * grid / idf
+    evidence = weights.astype(np.float64) * idf
+    grid = _grid_of(evidence, hot)
+    return np.rint(evidence / grid) * grid / idf
 
 
 class Alone(NamedTuple):
@@ -115,6 +117,28 @@ FEW_WORDS: Final = 3
 """A text of fewer words says so little alone that its log-odds have a scale of their own."""
 
 
+class ScoredLines(NamedTuple):
+    """Lines of a text, each on its own.
+
+    Attributes
+    ----------
+    log_odds : ndarray of float64, shape (n_lines,)
+    suspect : ndarray of bool, shape (n_lines,)
+        Whether it may join article and consent text.
+    n_tokens : ndarray of intp, shape (n_lines,)
+    blank : ndarray of bool, shape (n_lines,)
+        Whether it is nothing but white space.
+    newlines : ndarray of intp, shape (n_lines - 1,)
+        Places of the line ends in the text, in UTF-8.
+    """
+
+    log_odds: NDArray[np.float64]
+    suspect: NDArray[np.bool_]
+    n_tokens: NDArray[np.intp]
+    blank: NDArray[np.bool_]
+    newlines: NDArray[np.intp]
+
+
 @dataclass(frozen=True, eq=False)
 class Model:
     """Arrays and numbers of a fitted model; `detector.persistence` says how they lie in a file.
@@ -147,10 +171,8 @@ class Model:
     table : ndarray of int32, shape (2**bits + 1,)
         Evidence in the upper 17 bits and squared IDF in the lower 15, so that one look-up of 4 bytes brings both, and their sums over the kinds.
         Hot buckets have `APART` for evidence; theirs is added apart.
-    squares : ndarray of float32, shape (2**bits + 1,)
-        Squared IDF of each bucket, as prediction counts it.
-    products : ndarray of float32, shape (2**bits + 1,)
-        Weight times IDF of each bucket, hot ones too, as prediction counts it.
+    compiled : Compiled or None
+        What does the work of scoring, where it was compiled (`detector.native`).
     """
 
     bits: int
@@ -168,27 +190,43 @@ class Model:
     grid: float = field(init=False, repr=False)
     units: NDArray[np.int64] = field(init=False, repr=False)
     table: NDArray[np.int32] = field(init=False, repr=False)
-    squares: NDArray[np.float32] = field(init=False, repr=False)
-    products: NDArray[np.float32] = field(init=False, repr=False)
+    compiled: Compiled | None = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         # at once: later the model is only read, by any number of threads, and processes that are forked share it. `functools.cached_property` has a
         # lock in Python 3.11, for which a process forked while another thread held it waited for ever
-        grid = _grid_of(self.weights, self.idf, self.hot)
-        units = np.append(np.rint(self.weights.astype(np.float64) * self.idf / grid), 0).astype(np.int64)
-        squares = np.append(squares_of(self.idf), 0)
-        evidence = np.where(self.hot, APART, units[:-1])
-        self.__dict__.update(  # the fields are frozen
-            grid=grid,
-            units=units,
-            table=((np.append(evidence, 0) << SQUARE_BITS) + squares).astype(np.int32),
-            squares=(squares / SQUARES_TO_ONE).astype(np.float32),
-            products=(units * grid).astype(np.float32),
-        )
+        evidence = self.weights.astype(np.float64) * self.idf
+        grid = _grid_of(evidence, self.hot)
+        units = np.zeros(len(evidence) + 1, np.int64)
+        np.rint(evidence / grid, out=evidence)
+        units[:-1] = evidence
+        table = np.zeros(len(units), np.int32)
+        table[:-1] = np.where(self.hot, APART, evidence)
+        table <<= SQUARE_BITS
+        table[:-1] += squares_of(self.idf).astype(np.int32)
+        self.__dict__.update(grid=grid, units=units, table=table)  # the fields are frozen
+        windows = {"peak_words": PEAK_WORDS, "trough_words": TROUGH_WORDS, "least_words": LEAST_WORDS, "most_words": MOST_WORDS}
+        bits = {"square_bits": SQUARE_BITS, "squares_to_one": SQUARES_TO_ONE, "apart": APART}
+        self.__dict__["compiled"] = None if COMPILED is None else Compiled(self, COMPILED, gate=GATE, trough=TROUGH, **windows, **bits)
 
     def __reduce__(self) -> tuple[type[Model], tuple[Any, ...]]:
         """For pickle: what is computed of the rest is computed anew, which takes less time than to send it, 20 MB."""
         return Model, tuple(getattr(self, f.name) for f in fields(self) if f.init)
+
+    def score_lines(self, text: bytes) -> ScoredLines:
+        r"""Score each line of a text on its own; only "\\n" ends a line.
+
+        Parameters
+        ----------
+        text : bytes
+            What `detector.features.utf8` makes of a text.
+        """
+        return self.score_lines_by_numpy(text) if self.compiled is None else ScoredLines(*self.compiled.score_lines(text))
+
+    def score_lines_by_numpy(self, text: bytes) -> ScoredLines:
+        """Score lines as `score_lines` does, where no library was compiled: the same to the bit."""
+        hashed = hash_lines(text, self.bits)
+        return ScoredLines(*self.log_odds_and_suspects(hashed), np.diff(hashed.tokens), hashed.blank, hashed.newlines)
 
     def log_odds(self, hashed: HashedLines) -> NDArray[np.float64]:
         """Log-odds that each line is boilerplate, each on its own: the paragraph stage.
@@ -318,7 +356,37 @@ class Model:
         sums = running[start + np.repeat(size_of, count)] - running[start]
         return np.asarray(np.minimum.reduceat(sums, before) * self.grid, np.float64)
 
-    def evidence(self, hashed: HashedLines, words: int) -> NDArray[np.float64]:
+    def sums_of_lines(self, text: bytes) -> NDArray[np.int64]:
+        r"""Sums over the n-grams of each line of a text, of which every occurrence counts; only "\\n" ends a line.
+
+        Parameters
+        ----------
+        text : bytes
+            What `detector.features.utf8` makes of a text.
+
+        Returns
+        -------
+        ndarray of int64, shape (n_lines, 6)
+            Number of words; evidence of the n-grams of words, in units of `grid`; their squared IDF, `SQUARES_TO_ONE` to one; evidence of the n-grams
+            that begin the line, and of those that end it; that of its pairs of words, which is in the second too.
+        """
+        if self.compiled is not None:
+            return self.compiled.sums_of_lines(text)
+        hashed = hash_lines(text, self.bits)
+        sums = np.zeros((6, len(hashed.tokens) - 1), np.int64)
+        lines = hashed.lines
+        if len(lines):
+            first = hashed.tokens[lines]
+            units = [self.units.take(buckets) for buckets in hashed.token_buckets]
+            squares = sum(self.table.take(buckets) & SQUARE_MASK for buckets in hashed.token_buckets)
+            sums[0] = np.diff(hashed.tokens)
+            for row, column in ((1, sum(units)), (2, squares), (5, units[KINDS.index("bigram")])):
+                sums[row, lines] = np.add.reduceat(column, first)
+            of_line = [self.units.take(buckets) for buckets in hashed.line_buckets]
+            sums[3, lines], sums[4, lines] = of_line[0] + of_line[2], of_line[1] + of_line[3]
+        return sums.T
+
+    def evidence(self, text: bytes, words: int) -> NDArray[np.float64]:
         """Part of each line in the log-odds of a sentence of `words` such words: of the n-grams of its words, and of the bias by its length.
 
         Every occurrence counts, of hot buckets too: what repeats in a long line stands in different sentences of it.
@@ -328,30 +396,15 @@ class Model:
         ndarray of float64, shape (3, n_lines)
             Of its words; of its first words, if a sentence begins with them; of its last words, if one ends with them.
         """
-        result = np.zeros((3, len(hashed.tokens) - 1))
-        if not len(hashed.lines):
-            return result
-        first, scale = self._usual_norm(hashed, words)
-        n_tokens = np.diff(hashed.tokens)[hashed.lines]
-        dot = np.add.reduceat(sum(self.products.take(buckets) for buckets in hashed.token_buckets), first)
-        result[0, hashed.lines] = dot / scale + self.bias * n_tokens / words
-        for row, kinds in ((1, (0, 2)), (2, (1, 3))):
-            result[row, hashed.lines] = sum(self.products.take(hashed.line_buckets[kind]) for kind in kinds) / scale
+        sums = self.sums_of_lines(text)
+        result = sums.T[[1, 3, 4]] * (self.grid / _usual_norm(sums, words))
+        result[0] += self.bias * sums[:, 0] / words
         return result
 
-    def evidence_of_pairs(self, hashed: HashedLines, words: int) -> NDArray[np.float64]:
+    def evidence_of_pairs(self, text: bytes, words: int) -> NDArray[np.float64]:
         """Part of the pairs of neighbouring words of each line in the log-odds of a sentence of `words` such words, shape (n_lines,)."""
-        result = np.zeros(len(hashed.tokens) - 1)
-        if len(hashed.lines):
-            first, scale = self._usual_norm(hashed, words)
-            result[hashed.lines] = np.add.reduceat(self.products.take(hashed.token_buckets[KINDS.index("bigram")]), first) / scale
-        return result
-
-    def _usual_norm(self, hashed: HashedLines, words: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-        """First token of each line with words, and the norm that it would have with `words` such words."""
-        first = hashed.tokens[hashed.lines]
-        norm = np.add.reduceat(sum(self.squares.take(buckets) for buckets in hashed.token_buckets), first)
-        return first, np.sqrt(norm / np.diff(hashed.tokens)[hashed.lines] * words)
+        sums = self.sums_of_lines(text)
+        return np.asarray(sums[:, 5] * (self.grid / _usual_norm(sums, words)), np.float64)
 
     def log_odds_in_context(self, log_odds: NDArray[np.float64], n_tokens: NDArray[np.intp], bounds: NDArray[np.intp]) -> NDArray[np.float64]:
         """Log-odds of paragraphs in their documents: the context stage.
@@ -381,6 +434,12 @@ class Model:
         return np.concatenate(parts)
 
     def _refine(self, log_odds: NDArray[np.float64], n_tokens: NDArray[np.intp], bounds: NDArray[np.intp]) -> NDArray[np.float64]:
+        if self.compiled is not None:
+            scorer = self.compiled.context(log_odds, n_tokens, bounds)
+            refined = log_odds
+            for coefficients, bias in zip(self.context, self.context_bias.tolist(), strict=True):
+                refined = scorer.weigh(refined, coefficients, bias)
+            return refined
         layout = layout_of(n_tokens, bounds)
         return _passes(self.context, self.context_bias, log_odds, lambda refined: context_features(log_odds, refined, layout))
 
@@ -400,13 +459,28 @@ class Model:
         -------
         ndarray of float64, shape (n_pieces,)
         """
+        own = rows.log_odds[rows.is_piece]
+        if self.compiled is not None:
+            scorer = self.compiled.context(rows.log_odds, rows.n_tokens, rows.bounds, np.flatnonzero(rows.is_piece))
+            refined, n = own, len(FEATURES)
+            for coefficients, bias in zip(self.pieces, self.pieces_bias.tolist(), strict=True):
+                columns = features_in_line(rows, refined, line_log_odds, line_in_document, line_n_tokens)
+                refined = scorer.weigh(known_of_rows(rows, refined, line_log_odds), coefficients[:n], bias)
+                for weight, column in zip(coefficients[n:].tolist(), columns, strict=True):
+                    refined += column * weight
+            return refined
         layout = layout_of_pieces(rows)
         return _passes(
             self.pieces,
             self.pieces_bias,
-            rows.log_odds[rows.is_piece],
+            own,
             lambda refined: piece_features(rows, layout, refined, line_log_odds, line_in_document, line_n_tokens),
         )
+
+
+def _usual_norm(sums: NDArray[np.int64], words: int) -> NDArray[np.float64]:
+    """Norm that each line would have with `words` words such as its own; `sums` as `Model.sums_of_lines` gives them."""
+    return np.asarray(np.sqrt(np.maximum(sums[:, 2], 1) / SQUARES_TO_ONE / np.maximum(sums[:, 0], 1) * words), np.float64)
 
 
 def _passes(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from detector.characters import CLASS_OF_CODE, SPACE
 from detector.context import FEATURES, LIMIT, Layout, context_features, layout_of
-from detector.features import hash_lines, utf8
+from detector.features import utf8
 from detector.sentences import find_units, runs_of
 
 if TYPE_CHECKING:
@@ -175,17 +175,15 @@ def _cut_at_once(
     place = (np.cumsum(length + 1) - length - 1)[line] + offset  # in the joined text
     inside = np.append(False, line[1:] == line[:-1])
     # units and pieces are hashed as lines of a text that numpy cuts: a str for each of them cost a third of all that is done here
-    hashed = hash_lines(_cut_at(codes, place[inside]), model.bits)
-    evidence = model.evidence(hashed, USUAL)
+    evidence = model.evidence(_cut_at(codes, place[inside]), USUAL)
     turns, crossing, glued = _turns(model, codes, place, evidence, strong)
     piece = np.flatnonzero(strong | turns)
-    hashed = hash_lines(_cut_at(codes, place[piece[inside[piece]]]), model.bits)
-    log_odds, n_tokens = model.log_odds(hashed), np.diff(hashed.tokens)
+    scored = model.score_lines(_cut_at(codes, place[piece[inside[piece]]]))
     details = [np.add.reduceat(best(evidence[0], 0.0), piece) for best in (np.maximum, np.minimum)]
     for column, at_end in ((strong, 1.0), (crossing, 0.0), (glued, 0.0)):
         at_start = column[piece].astype(np.float64)
         details += [at_start, np.append(at_start[1:], at_end)]
-    return np.bincount(line[piece], minlength=len(lines)), offset[piece], log_odds, n_tokens, np.vstack(details)
+    return np.bincount(line[piece], minlength=len(lines)), offset[piece], scored.log_odds, scored.n_tokens, np.vstack(details)
 
 
 def _cut_at(codes: NDArray[np.uint32], places: NDArray[np.intp]) -> bytes:
@@ -281,10 +279,26 @@ def piece_features(
     ------
     ndarray of float64, shape (n_pieces,)
     """
-    piece = layout.here
-    best_known = line_log_odds[rows.line]
-    best_known[piece] = refined
-    yield from context_features(rows.log_odds, best_known, layout)
+    yield from context_features(rows.log_odds, known_of_rows(rows, refined, line_log_odds), layout)
+    yield from features_in_line(rows, refined, line_log_odds, line_in_document, line_n_tokens)
+
+
+def known_of_rows(rows: Expanded, refined: NDArray[np.float64], line_log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Best log-odds known so far of all rows, shape (n_rows,); arguments as of `piece_features`."""
+    known: NDArray[np.float64] = line_log_odds[rows.line]
+    known[rows.is_piece] = refined
+    return known
+
+
+def features_in_line(
+    rows: Expanded,
+    refined: NDArray[np.float64],
+    line_log_odds: NDArray[np.float64],
+    line_in_document: NDArray[np.float64],
+    line_n_tokens: NDArray[np.intp],
+) -> Iterator[NDArray[np.floating]]:
+    """Yield the features of each piece that come after those of a paragraph; arguments as of `piece_features`."""
+    piece = np.flatnonzero(rows.is_piece)
     of_line = rows.line[piece]
     line = np.clip(line_log_odds, -LIMIT, LIMIT)[of_line]
     words = line_n_tokens[of_line]
@@ -422,4 +436,4 @@ def _crossing(
     size = np.column_stack((left_end - left_start, one, right_end - start, one)).ravel()
     at = np.repeat(begin - np.cumsum(size) + size, size) + np.arange(int(size.sum()))
     pairs = np.append(codes, np.array([ord(" "), ord("\n")], codes.dtype))[at[:-1]]
-    return model.evidence_of_pairs(hash_lines(_utf8_of(pairs), model.bits), USUAL)
+    return model.evidence_of_pairs(_utf8_of(pairs), USUAL)

@@ -1,5 +1,7 @@
 """Build the wheel twice, look into it, install it alone in an empty environment elsewhere, filter a document with it, and adapt its model.
 
+Where there is a C compiler the wheel has the compiled scoring, and a second one is built without it, for any machine, which filters a document too.
+
 Run by ``make wheel``. The environment is kept and made anew only when the wheel's bytes change, so that a second run takes seconds.
 """
 
@@ -23,9 +25,10 @@ from pyproject_hooks import quiet_subprocess_runner
 
 ROOT = Path(__file__).parent.parent
 PAGE = "The harbour reopens on Monday, the council said.\n\nWe use cookies to personalise content and ads.\nAccept all cookies\n"
+KEPT = "The harbour reopens on Monday, the council said.\n\n"
 CASES = ("article", "boilerplate", "documents", "joined", "known_failures")
 WHEEL = re.compile(
-    r"detector/([a-z_]+\.py|adapters/[a-z_]+\.py|page/[a-z_]+\.(html|css|js)|model/consent\.(joblib|md)|py\.typed)"
+    r"detector/([a-z_]+\.py|adapters/[a-z_]+\.py|native/(__init__\.py|build\.py|scoring\.(c|so))|page/[a-z_]+\.(html|css|js)|model/consent\.(joblib|md)|py\.typed)"
     r"|training/([a-z_]+\.py|report\.html|README\.md|py\.typed)"
     r"|training/data/(README\.md|example\.txt|[a-z_]+\.(csv|json|jsonl\.gz)|(authored|validation)/[a-z]{2,3}\.jsonl|tutorial/[a-z]+\.jsonl)"
     rf"|training/data/cases/({'|'.join(CASES)})\.jsonl"
@@ -33,9 +36,10 @@ WHEEL = re.compile(
 )
 """All that a wheel may hold."""
 SDIST = re.compile(
-    r"(detector|training|data|tests)/([\w-]+/)*[\w-]+(\.(py|typed|html|css|js|md|joblib|json|jsonl|jsonl\.gz|csv|txt|mjs))"
+    r"(detector|training|data|tests)/([\w-]+/)*[\w-]+(\.(py|c|typed|html|css|js|md|joblib|json|jsonl|jsonl\.gz|csv|txt|mjs))"
     r"|README\.md|CHANGELOG\.md|CONTRIBUTING\.md|SECURITY\.md|LICENSE|Makefile|pyproject\.toml|PKG-INFO|\.gitignore"
 )
+COMPILED = "detector/native/scoring.so"
 NEEDED = {
     *("detector/py.typed", "detector/model/consent.joblib", "detector/model/consent.md", "detector/adapters/arrow.py", "training/report.html"),
     *("training/data/floors.json", "training/data/authored/en.jsonl", "training/data/validation/en.jsonl"),
@@ -83,12 +87,31 @@ def check_files(wheel: Path, sdist: Path) -> int:
         no_files = [member.name for member in archive.getmembers() if not member.isfile()]
     assert not no_files, f"the sdist holds what is no file: {no_files}"
     assert not strangers(inside, SDIST), f"the sdist holds what is not on the list: {strangers(inside, SDIST)}"
+    assert "detector/native/scoring.c" in inside
     return len(names)
+
+
+def check_without_compiler(env: DefaultIsolatedEnv, folder: Path, python: Path) -> None:
+    """Build a wheel as on a machine without a C compiler; it is for any machine, and filters a document."""
+    builder = ProjectBuilder.from_isolated_env(env, ROOT, runner=quiet_subprocess_runner)
+    os.environ["CC"] = "no-such-compiler"
+    try:
+        wheel = Path(builder.build("wheel", str(folder)))
+    finally:
+        del os.environ["CC"]
+    assert wheel.name.endswith("-py3-none-any.whl"), wheel.name
+    assert COMPILED not in zipfile.ZipFile(wheel).namelist()
+    inside = folder / "inside"
+    shutil.unpack_archive(wheel, inside, "zip")
+    code = f"from detector import Detector; d = Detector.load(); print(d.model.compiled, d.filter({PAGE!r}).text)"
+    out = subprocess.run([python, "-c", code], cwd=inside, capture_output=True, text=True, check=True).stdout
+    assert out == f"None {KEPT}\n", out
 
 
 def main() -> None:
     """Fail with a message where the wheel is not what it should be."""
-    os.environ.pop("SOURCE_DATE_EPOCH", None)
+    for name in ("SOURCE_DATE_EPOCH", "CONSENT_DETECTOR_COMPILED"):
+        os.environ.pop(name, None)
     with tempfile.TemporaryDirectory() as folder, DefaultIsolatedEnv() as env:
         first = built(env, ROOT, Path(folder, "first"))
         second = built(env, copied(ROOT, Path(folder, "elsewhere")), Path(folder, "second"))
@@ -104,13 +127,17 @@ def main() -> None:
             venv.create(environment, with_pip=True, clear=True)
             subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", str(wheel)], check=True)
             (environment / "installed").touch()
+        has_compiler = shutil.which((os.environ.get("CC") or "cc").split()[0]) is not None
+        assert (COMPILED in zipfile.ZipFile(wheel).namelist()) == has_compiler, f"{wheel.name}: {COMPILED}"
+        if has_compiler:
+            check_without_compiler(env, Path(folder, "without"), python)
     page = subprocess.run(
         [environment / "bin" / "consent-detector", "review", "-", "-o", "-"], input=PAGE, cwd=environment, capture_output=True, text=True, check=True
     ).stdout
     assert "The harbour reopens on Monday" in page
     command: list[str | Path] = [environment / "bin" / "consent-detector", "filter", "-"]
     out = subprocess.run(command, input=PAGE, cwd=environment, capture_output=True, text=True, check=True).stdout
-    assert out == "The harbour reopens on Monday, the council said.\n\n", out
+    assert out == KEPT, out
     labelled = environment / "labelled.jsonl"
     shutil.copy(ROOT / "data" / "tutorial" / "labels.jsonl", labelled)
     command = [environment / "bin" / "consent-training", "fit", "--labelled", labelled, "-o", environment / "mine.joblib", "--force"]

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import atheris
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
@@ -23,6 +24,7 @@ import zstandard
 with atheris.instrument_imports(include=["detector"]):
     from detector import Detector, ModelError
     from detector.corpus import CorpusError, Format, read_units
+    from detector.features import utf8
     from detector.persistence import save_model
     from detector.results import OUTPUTS, Options, changed_rows, filter_unit
 
@@ -40,8 +42,11 @@ folder = Path()
 
 
 def check_text(data: bytes) -> None:
-    """Filter bytes as text: each that is no UTF-8 is a lone surrogate."""
-    check_document(detector, data.decode("utf-8", "surrogateescape"), explained=len(data) < 300)
+    """Filter bytes as text: each that is no UTF-8 is a lone surrogate. What is compiled does what numpy does."""
+    text = data.decode("utf-8", "surrogateescape")
+    check_document(detector, text, explained=len(data) < 300)
+    by_numpy = detector.model.score_lines_by_numpy(utf8(text))
+    assert all(np.array_equal(one, other) for one, other in zip(detector.model.score_lines(utf8(text)), by_numpy, strict=True))
 
 
 def check_file(data: bytes, file_format: Format, suffix: str = "") -> None:
