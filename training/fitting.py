@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
     Without --labelled, or with --from-scratch, all stages are fitted on all sources: out-of-fold scores by site, context stage, calibration, three
     thresholds. That takes minutes.
 
-    The same inputs and seed give the same bytes.
+    The same inputs and seed give the same bytes on one machine; on another processor the last digits of sums differ, and figures by .001 to .01.
     """
     if not args.output.resolve().parent.is_dir():
         raise DatasetError(f"{args.output}: its folder does not exist; make it first")

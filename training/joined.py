@@ -22,9 +22,9 @@ IGNORED: Final = 3
 SETS: Final = ("joined", "in one line")
 
 
-GRID: Final = (-8.0, -6.5, -5.0, -4.0, -3.0, -2.0, -1.5, -1.0, -0.5, 0.5, 0.75, 1.0, 2.0, 4.0, 6.0, 8.0)
-"""Log-odds of the thresholds that are tried. What is cut where depends on the threshold, so that no ranking of pieces that one of them made says what
-another would lose."""
+GRID: Final = tuple(half / 2 for half in range(-16, 17) if half)
+"""Log-odds of the thresholds that are tried, but for 0, at which all doubtful lines lie (`detector.pieces.DOUBT`). What is cut where depends on the
+threshold, so that no ranking of the pieces that one of them made says what another would lose."""
 
 
 @dataclass
