@@ -21,8 +21,8 @@ FILE_BYTES: Final = 128 << 20
 """Largest file; the shipped model has 3 MB."""
 ARRAY_BYTES: Final = 112 << 20
 """Most that the arrays may hold; those of the largest model have 103 MB, those of the shipped one 6."""
-RECORD_BYTES: Final = 1 << 19
-"""Most that everything else may hold; in the shipped model it has 12 kB. Each byte may be an instruction, and so many are carried out in .6 s."""
+RECORD_BYTES: Final = 1 << 18
+"""Most of everything else; in the shipped model it has 12 kB. Each byte may be an instruction, and so many are carried out in .3 to .6 s."""
 DEEPEST: Final = 32
 """Lists and dicts in one another; a model's card has 5."""
 PACKED_BYTES: Final = 1 << 16

@@ -1,6 +1,6 @@
 """Load the model files named on standard input, one after another, and report on each as a line of JSON: a process of its own, watched by an audit hook.
 
-For each: what came of it, how long the processor took, beside a loop that is run before, how much the memory grew at its highest, and what the interpreter was asked to do meanwhile that
+For each: what came of it, seconds of the processor, how much the memory grew at its highest, and what the interpreter was asked to do meanwhile that
 loading a model has no need of.
 """
 
@@ -23,8 +23,6 @@ from detector import Detector, ModelError
 
 ALLOWED = {"object.__getattr__", "object.__setattr__", "object.__delattr__", "sys._getframe", "code.__new__", "builtins.id", "array.__new__"}
 """Events that plain Python raises all the time."""
-LOOPS = 200_000
-"""So many turns of an empty loop are what the time is measured by: a second is more on one machine than on another, or on the same a minute later."""
 SECONDS = 20
 """After so long a file is given up: it hangs."""
 TEXTS = (
@@ -69,17 +67,6 @@ def results_of(detector: Detector) -> tuple[bool, str]:
     return is_right, " ".join(value.hex() for value in values)
 
 
-def seconds_of_loop() -> float:
-    """Seconds of the processor for the loop, the least of three."""
-    taken = []
-    for _ in range(3):
-        start = time.process_time()
-        for _ in range(LOOPS):
-            pass
-        taken.append(time.process_time() - start)
-    return min(taken)
-
-
 def load(path: str) -> dict[str, Any]:
     """Load a file and say what came of it."""
     global expected  # noqa: PLW0603 - the audit hook can't be told otherwise
@@ -88,7 +75,6 @@ def load(path: str) -> dict[str, Any]:
     before = resident_megabytes()
     peak_megabytes()
     watched.clear()
-    loop = seconds_of_loop()
     start = time.process_time()
     signal.setitimer(signal.ITIMER_REAL, SECONDS)
     expected = path
@@ -105,7 +91,7 @@ def load(path: str) -> dict[str, Any]:
     finally:
         expected = ""
         signal.setitimer(signal.ITIMER_REAL, 0)
-    row = {"outcome": outcome, "message": message[:1000], "length": len(message), "loops": (time.process_time() - start) / loop}
+    row = {"outcome": outcome, "message": message[:1000], "length": len(message), "seconds": time.process_time() - start}
     row["megabytes"] = peak_megabytes() - before
     row["events"] = [*watched, *(f"import of {name}" for name in set(sys.modules) - modules)]
     if detector:
